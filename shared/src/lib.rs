@@ -1,0 +1,8 @@
+//! Everything that warmer and gateway have in common, from an order line to an answer.
+//!
+//! Direction of dependencies: model ← keys, entry, metrics, diagnosis ← cache, source ← answers.
+//! Without the feature `io` only the pure part is built: no tokio, no Redis, no PostgreSQL, no clock, no logging.
+
+pub mod model;
+#[cfg(feature = "io")]
+pub mod source;
