@@ -1,1 +1,5 @@
-//! Placeholder replaced in the next commits.
+//! Data to test with, and tests against a running gateway.
+//!
+//! - [`generate`]: order lines of invented stores, from a seed
+
+pub mod generate;
