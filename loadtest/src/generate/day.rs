@@ -27,6 +27,9 @@ const ORDER_MONEY: [Column; 12] = [
     Column::NewCustomerDiscount,
 ];
 
+/// Where the marketing fields begin in [`ORDER_MONEY`].
+const MARKETING_FROM: usize = 5;
+
 #[derive(Default)]
 struct Order {
     id: String,
@@ -163,6 +166,10 @@ fn add_marketing(order: &mut Order, sales: i64, random: &mut Random) {
     if random.chance(0.02) {
         let value = random.pick(&[100, 200, 300]) * CENT;
         order.set(Column::NewCustomerDiscount, value);
+    }
+    if order.money[MARKETING_FROM..].iter().all(|value| *value == 0) && random.chance(0.2) {
+        let value = random.between(10, 100) * CENT;
+        order.set(Column::OtherDiscount, value);
     }
 }
 

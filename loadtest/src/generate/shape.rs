@@ -95,7 +95,7 @@ pub(super) const CHANNELS: [((&str, f64), f64); 9] = [
 ];
 
 /// Merchandise lines whose stock is 0 after the sale.
-pub(super) const STOCK_OUT: f64 = 0.20;
+pub(super) const STOCK_OUT: f64 = 0.205;
 /// How long a shortage lasts: the share of products still without stock on the next day beyond the usual share.
 pub(super) const STOCK_OUT_STAYS: f64 = 0.7;
 
