@@ -1,4 +1,9 @@
-//! (being written)
+//! Order files: reading exports of any layout, writing canonical ones, and folders of them as a source.
+
+pub mod write;
+
+pub use write::{CsvWriter, ParquetWriter};
+
 use super::{ReadRequest, SourceError};
 use crate::model::{Directory, Lines};
 
