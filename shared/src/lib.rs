@@ -3,6 +3,12 @@
 //! Direction of dependencies: model ← keys, entry, metrics, diagnosis ← cache, source ← answers.
 //! Without the feature `io` only the pure part is built: no tokio, no Redis, no PostgreSQL, no clock, no logging.
 
+pub mod answers;
+pub mod cells;
+pub mod diagnosis;
+pub mod entry;
+pub mod keys;
+pub mod metrics;
 pub mod model;
 #[cfg(feature = "io")]
 pub mod source;

@@ -105,6 +105,33 @@ impl<'a> FromIterator<&'a str> for TextColumn {
     }
 }
 
+impl serde::Serialize for TextColumn {
+    /// A list of texts.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((0..self.len()).map(|row| self.get(row)))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for TextColumn {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = TextColumn;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of texts")
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<TextColumn, A::Error> {
+                let mut column = TextColumn::default();
+                while let Some(text) = list.next_element::<&str>()? {
+                    column.push(text);
+                }
+                Ok(column)
+            }
+        }
+        deserializer.deserialize_seq(Visitor)
+    }
+}
+
 /// A borrowed column of UTF-8 texts, from a [`TextColumn`] or an Arrow string array.
 #[derive(Clone, Copy, Debug)]
 pub struct Texts<'a> {
