@@ -4,6 +4,8 @@
 //! Without the feature `io` only the pure part is built: no tokio, no Redis, no PostgreSQL, no clock, no logging.
 
 pub mod answers;
+#[cfg(feature = "io")]
+pub mod cache;
 pub mod cells;
 pub mod diagnosis;
 pub mod entry;
