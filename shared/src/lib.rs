@@ -7,10 +7,14 @@ pub mod answers;
 #[cfg(feature = "io")]
 pub mod cache;
 pub mod cells;
+#[cfg(feature = "io")]
+pub mod config;
 pub mod diagnosis;
 pub mod entry;
 pub mod keys;
 pub mod metrics;
 pub mod model;
+#[cfg(feature = "io")]
+pub mod runtime;
 #[cfg(feature = "io")]
 pub mod source;
