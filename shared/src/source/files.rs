@@ -1,15 +1,20 @@
 //! Order files: reading exports of any layout, writing canonical ones, and folders of them as a source.
 
 pub mod batch;
+mod block;
 mod cell;
 mod csv;
 pub mod encoding;
+pub mod folder;
 mod headings;
+mod manifest;
 pub mod mapping;
 mod numbers;
 mod parquet;
 pub mod reader;
 pub mod reject;
+pub mod source;
+mod spool;
 pub mod summary;
 mod times;
 mod values;
@@ -20,14 +25,15 @@ use std::path::Path;
 
 pub use batch::Batch;
 pub use encoding::Encoding;
+pub use folder::FolderImport;
 pub use mapping::{Mapping, MappingChoice};
 pub use reader::{OrderFile, Progress, ReadOptions};
 pub use reject::{Reject, RejectReason};
+pub use source::FileSource;
 pub use summary::{FileSummary, Format, StoreDays};
 pub use write::{CsvWriter, ParquetWriter};
 
-use super::{ReadRequest, SourceError, SourceErrorKind};
-use crate::model::{Directory, Lines};
+use super::{SourceError, SourceErrorKind};
 
 /// The error of a file or folder that cannot be read.
 fn cannot_read(path: &Path, cause: std::io::Error) -> SourceError {
@@ -40,16 +46,13 @@ fn cannot_read(path: &Path, cause: std::io::Error) -> SourceError {
         .because(cause)
 }
 
-/// (being written)
-#[derive(Clone, Debug)]
-pub struct FileSource {}
-
-#[allow(missing_docs, clippy::unused_async)]
-impl FileSource {
-    pub async fn directory(&self) -> Result<Directory, SourceError> {
-        Ok(Directory::default())
-    }
-    pub async fn read(&self, _request: &ReadRequest) -> Result<Lines, SourceError> {
-        Ok(Lines::default())
-    }
+/// The error of a file or folder that cannot be written.
+fn cannot_write(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> SourceError {
+    let cause = cause.into();
+    SourceError::new(
+        SourceErrorKind::File,
+        format!("cannot write {}: {cause}", path.display()),
+        "check the folder's permissions and free space",
+    )
+    .because(cause)
 }

@@ -150,6 +150,14 @@ impl Mapping {
         }
     }
 
+    /// This mapping with headings for some columns only; the others are not even read from Parquet files.
+    pub(super) fn only(mut self, columns: &[Column]) -> Self {
+        for column in Column::ALL.into_iter().filter(|column| !columns.contains(column)) {
+            self.headings[column as usize].clear();
+        }
+        self
+    }
+
     /// The headings of a column.
     #[must_use]
     pub fn headings(&self, column: Column) -> &[String] {

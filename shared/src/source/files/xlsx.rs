@@ -108,7 +108,7 @@ impl Work {
         for sheet in &sheets {
             let cells = workbook.worksheet_cells_reader(sheet).map_err(damaged)?;
             let last_row = u64::from(cells.dimensions().end.0) + 1;
-            let mut rows = SheetRows { cells, next: None };
+            let mut rows = SheetRows { cells, next: None, ended: false };
             let mut looked_at = 0;
             while looked_at < HEADING_ROWS {
                 let Some((_, row)) = rows.next().map_err(damaged)? else { break };
@@ -170,6 +170,8 @@ impl Work {
 struct SheetRows<'a, RS: std::io::Read + std::io::Seek> {
     cells: calamine::XlsxCellReader<'a, RS>,
     next: Option<calamine::Cell<DataRef<'a>>>,
+    /// Asked again at its end, the cell reader would call the sheet cut off.
+    ended: bool,
 }
 
 impl<'a, RS: std::io::Read + std::io::Seek> SheetRows<'a, RS> {
@@ -178,8 +180,10 @@ impl<'a, RS: std::io::Read + std::io::Seek> SheetRows<'a, RS> {
         loop {
             let Some(found) = (match self.next.take() {
                 Some(cell) => Some(cell),
+                None if self.ended => None,
                 None => self.cells.next_cell()?,
             }) else {
+                self.ended = true;
                 break;
             };
             let (number, at) = found.get_position();
