@@ -1,1 +1,3 @@
-//! Placeholder replaced in the next commits.
+//! The warmer: what operators run, as a library.
+
+pub mod import;

@@ -1,0 +1,61 @@
+//! The rejects file: every row that could not be read, where it is and why.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use shared::model::Column;
+use shared::source::files::Reject;
+
+/// A CSV file of rejected rows, made whole when there is nothing to reject too.
+pub(super) struct RejectsFile {
+    path: Option<PathBuf>,
+    writer: Option<csv::Writer<BufWriter<File>>>,
+}
+
+impl RejectsFile {
+    pub(super) fn new(path: Option<&Path>) -> Self {
+        Self { path: path.map(Path::to_owned), writer: None }
+    }
+
+    pub(super) fn write(&mut self, file: &Path, rejects: &[Reject]) -> anyhow::Result<()> {
+        if rejects.is_empty() || self.path.is_none() {
+            return Ok(());
+        }
+        self.open()?;
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        for reject in rejects {
+            let row = [
+                file.to_string_lossy().as_ref(),
+                &reject.line.to_string(),
+                reject.column.map_or("", Column::name),
+                reject.reason.as_str(),
+                &reject.value,
+            ];
+            writer.write_record(row).context("cannot write the rejects file; check its disk")?;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> anyhow::Result<()> {
+        if let (None, Some(path)) = (&self.writer, &self.path) {
+            let file = File::create(path).with_context(|| {
+                format!("cannot write the rejects file {}; check its folder", path.display())
+            })?;
+            let mut writer = csv::Writer::from_writer(BufWriter::new(file));
+            writer.write_record(["file", "line", "column", "reason", "value"])?;
+            self.writer = Some(writer);
+        }
+        Ok(())
+    }
+
+    /// Ends the file; its path if one was asked for.
+    pub(super) fn finish(mut self) -> anyhow::Result<Option<PathBuf>> {
+        self.open()?;
+        if let Some(mut writer) = self.writer {
+            writer.flush().context("cannot write the rejects file; check its disk")?;
+        }
+        Ok(self.path)
+    }
+}
