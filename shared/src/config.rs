@@ -88,7 +88,10 @@ impl Settings {
     ///
     /// # Errors
     /// All problems at once, each with file, key, value and limit.
-    pub fn load(files: &[PathBuf], environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+    pub fn load(
+        files: &[PathBuf],
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
         check::load(files, environment)
     }
 }

@@ -34,7 +34,8 @@ impl CacheError {
     }
 
     pub(super) fn timeout(what: String) -> Self {
-        let remedy = "check the server's load (redis-cli --latency), or raise redis.command_timeout".to_owned();
+        let remedy =
+            "check the server's load (redis-cli --latency), or raise redis.command_timeout".to_owned();
         Self { kind: CacheErrorKind::Timeout, what, remedy, cause: None }
     }
 
@@ -62,9 +63,10 @@ impl From<redis::RedisError> for CacheError {
             _ if cause.is_timeout() => {
                 (CacheErrorKind::Timeout, "check the server's load, or raise redis.command_timeout")
             }
-            _ if cause.is_io_error() || cause.is_connection_dropped() || cause.is_connection_refusal() => {
-                (CacheErrorKind::Unreachable, "check that redis-server runs and that redis.url names its address")
-            }
+            _ if cause.is_io_error() || cause.is_connection_dropped() || cause.is_connection_refusal() => (
+                CacheErrorKind::Unreachable,
+                "check that redis-server runs and that redis.url names its address",
+            ),
             _ if matches!(cause.kind(), redis::ErrorKind::AuthenticationFailed) => {
                 (CacheErrorKind::Denied, "check user and password in redis.url")
             }

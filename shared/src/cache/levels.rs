@@ -80,10 +80,18 @@ impl Levels {
 
     /// How many stored entries were a miss because of each kind of damage.
     pub fn damages(&self) -> impl Iterator<Item = (Damage, u64)> + '_ {
-        Damage::ALL.iter().zip(self.damages.iter()).map(|(damage, count)| (*damage, count.load(Ordering::Relaxed)))
+        Damage::ALL
+            .iter()
+            .zip(self.damages.iter())
+            .map(|(damage, count)| (*damage, count.load(Ordering::Relaxed)))
     }
 
-    fn decode<T: DeserializeOwned>(&self, kind: EntryKind, question: &str, bytes: &[u8]) -> Option<(Header, T)> {
+    fn decode<T: DeserializeOwned>(
+        &self,
+        kind: EntryKind,
+        question: &str,
+        bytes: &[u8],
+    ) -> Option<(Header, T)> {
         let expected = Expected { kind, question, rules: self.rules, max_inflated: self.max_inflated };
         match entry::decode(bytes, &expected) {
             Ok(read) => Some(read),
@@ -129,7 +137,12 @@ impl Levels {
 
     /// A product cell from its stored bytes, or `None` (counted) if they are damaged.
     #[must_use]
-    pub fn decode_product_cell(&self, store_id: &str, day: Day, bytes: &[u8]) -> Option<(Header, ProductCell)> {
+    pub fn decode_product_cell(
+        &self,
+        store_id: &str,
+        day: Day,
+        bytes: &[u8],
+    ) -> Option<(Header, ProductCell)> {
         let question = cell_question("products", store_id, day);
         let (header, cell) = self.decode::<ProductCell>(EntryKind::ProductCell, &question, bytes)?;
         self.sound(cell.is_sound(), &question).then_some((header, cell))
@@ -157,7 +170,8 @@ impl Levels {
         let day_cell =
             self.encode(EntryKind::DayCell, cell_question("cells", store_id, day), &stamp, &built.day_bytes)?;
         let product_question = cell_question("products", store_id, day);
-        let product_cell = self.encode(EntryKind::ProductCell, product_question, &stamp, &built.product_bytes)?;
+        let product_cell =
+            self.encode(EntryKind::ProductCell, product_question, &stamp, &built.product_bytes)?;
         Ok((day_cell, product_cell))
     }
 
@@ -165,11 +179,18 @@ impl Levels {
     ///
     /// # Errors
     /// If they cannot be encoded.
-    pub fn write_orders(&self, store_id: &str, day: Day, lines: Lines, now: i64) -> Result<Write, EncodeError> {
+    pub fn write_orders(
+        &self,
+        store_id: &str,
+        day: Day,
+        lines: Lines,
+        now: i64,
+    ) -> Result<Write, EncodeError> {
         let payload = entry::canonical_bytes(&OrderBlock(lines))?;
         let stamp = Stamp { now, as_of: Some(day), version: DataVersion::of(&payload) };
         let slot = self.keys.orders(store_id, day);
-        let value = self.encode(EntryKind::Orders, cell_question("orders", store_id, day), &stamp, &payload)?;
+        let value =
+            self.encode(EntryKind::Orders, cell_question("orders", store_id, day), &stamp, &payload)?;
         Ok(self.set(EntryKind::Orders, slot, value))
     }
 
@@ -209,7 +230,12 @@ impl Levels {
     ///
     /// # Errors
     /// If it cannot be encoded.
-    pub fn write_answer(&self, query: &Query, answer: &StoredAnswer, stamp: &Stamp) -> Result<Write, EncodeError> {
+    pub fn write_answer(
+        &self,
+        query: &Query,
+        answer: &StoredAnswer,
+        stamp: &Stamp,
+    ) -> Result<Write, EncodeError> {
         let payload = entry::canonical_bytes(answer)?;
         let value = self.encode(EntryKind::Answer, query.canonical(), stamp, &payload)?;
         Ok(self.set(EntryKind::Answer, self.keys.answer(query), value))
@@ -277,7 +303,8 @@ impl Levels {
         let mut fields = vec![(DIRECTORY_SUMMARY.to_owned(), summary)];
         for store in directory.stores() {
             let payload = entry::canonical_bytes(store)?;
-            let value = self.encode(EntryKind::Store, format!("store {}", store.store_id), &stamp, &payload)?;
+            let value =
+                self.encode(EntryKind::Store, format!("store {}", store.store_id), &stamp, &payload)?;
             fields.push((store.store_id.clone(), value));
         }
         Ok(vec![

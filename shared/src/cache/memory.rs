@@ -31,7 +31,13 @@ impl Expiry<Slot, Stored> for ByStored {
     fn expire_after_create(&self, _: &Slot, stored: &Stored, _: Instant) -> Option<Duration> {
         stored.ttl
     }
-    fn expire_after_update(&self, _: &Slot, stored: &Stored, _: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(
+        &self,
+        _: &Slot,
+        stored: &Stored,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
         stored.ttl
     }
 }
@@ -50,7 +56,10 @@ impl MemoryCache {
 
     pub(super) fn read(&self, slots: &[Slot]) -> Vec<Read<Bytes>> {
         let _whole = self.fields.read().unwrap_or_else(PoisonError::into_inner);
-        slots.iter().map(|slot| self.entries.get(slot).map_or(Read::Miss, |stored| Read::Hit(stored.value))).collect()
+        slots
+            .iter()
+            .map(|slot| self.entries.get(slot).map_or(Read::Miss, |stored| Read::Hit(stored.value)))
+            .collect()
     }
 
     pub(super) fn read_hash(&self, key: &str) -> Read<Vec<(String, Bytes)>> {
@@ -74,7 +83,10 @@ impl MemoryCache {
                     let names = fields.entry(key.clone()).or_default();
                     for (name, value) in values {
                         names.insert(name.clone());
-                        self.entries.insert(Slot { key: key.clone(), field: Some(name) }, Stored { value, ttl: None });
+                        self.entries.insert(
+                            Slot { key: key.clone(), field: Some(name) },
+                            Stored { value, ttl: None },
+                        );
                     }
                 }
                 Write::DeleteFields { key, fields: gone } => {

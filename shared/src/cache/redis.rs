@@ -132,9 +132,9 @@ impl RedisCache {
         let whole = async {
             let mut connection = self.writers.get().await.map_err(|error| match error {
                 bb8::RunError::User(error) => CacheError::from(error),
-                bb8::RunError::TimedOut => CacheError::timeout(
-                    "redis: no connection to write with within the time limit".to_owned(),
-                ),
+                bb8::RunError::TimedOut => {
+                    CacheError::timeout("redis: no connection to write with within the time limit".to_owned())
+                }
             })?;
             let mut pipeline = redis::pipe();
             pipeline.atomic();
@@ -155,9 +155,9 @@ impl RedisCache {
         let limit = self.settings.connect_timeout + self.settings.command_timeout;
         let command = redis::cmd("PING");
         let query = command.query_async::<String>(&mut connection);
-        tokio::time::timeout(limit, query)
-            .await
-            .map_err(|_| CacheError::timeout(format!("redis: no answer to PING within {} ms", limit.as_millis())))??;
+        tokio::time::timeout(limit, query).await.map_err(|_| {
+            CacheError::timeout(format!("redis: no answer to PING within {} ms", limit.as_millis()))
+        })??;
         Ok(start.elapsed())
     }
 }

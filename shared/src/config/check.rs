@@ -50,10 +50,20 @@ impl Checker {
         self.problems.push(Problem { place: place.to_owned(), what });
     }
 
-    fn duration(&mut self, key: &str, text: Option<String>, default: Duration, limits: (u64, u64)) -> Duration {
+    fn duration(
+        &mut self,
+        key: &str,
+        text: Option<String>,
+        default: Duration,
+        limits: (u64, u64),
+    ) -> Duration {
         let Some(text) = text else { return default };
         match humantime::parse_duration(&text) {
-            Ok(value) if (limits.0..=limits.1).contains(&u64::try_from(value.as_millis()).unwrap_or(u64::MAX)) => value,
+            Ok(value)
+                if (limits.0..=limits.1).contains(&u64::try_from(value.as_millis()).unwrap_or(u64::MAX)) =>
+            {
+                value
+            }
             Ok(_) => {
                 let shown = |ms| humantime::format_duration(Duration::from_millis(ms));
                 let what = format!("{text:?} is outside {} to {}", shown(limits.0), shown(limits.1));
@@ -61,7 +71,10 @@ impl Checker {
                 default
             }
             Err(error) => {
-                self.problem(key, format!("{text:?} is not a duration ({error}); write \"50ms\", \"15m\" or \"24h\""));
+                self.problem(
+                    key,
+                    format!("{text:?} is not a duration ({error}); write \"50ms\", \"15m\" or \"24h\""),
+                );
                 default
             }
         }
@@ -83,7 +96,13 @@ impl Checker {
         }
     }
 
-    fn number<T: PartialOrd + Copy + fmt::Display>(&mut self, key: &str, value: Option<T>, default: T, limits: (T, T)) -> T {
+    fn number<T: PartialOrd + Copy + fmt::Display>(
+        &mut self,
+        key: &str,
+        value: Option<T>,
+        default: T,
+        limits: (T, T),
+    ) -> T {
         match value {
             Some(value) if value >= limits.0 && value <= limits.1 => value,
             Some(value) => {
@@ -138,7 +157,9 @@ pub(super) fn load(
                 Ok(read) => file.override_with(read),
                 Err(error) => checker.problem(&place, error.to_string().trim_end().to_owned()),
             },
-            Err(error) => checker.problem(&place, format!("cannot be read: {error}; check the path after --config")),
+            Err(error) => {
+                checker.problem(&place, format!("cannot be read: {error}; check the path after --config"))
+            }
         }
     }
     file.redis.url = environment("HOTSHELF_REDIS_URL").or(file.redis.url);
@@ -154,8 +175,12 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         let what = format!("{prefix:?} must end with a colon and hold no blank and none of {{}}*?[]");
         checker.problem("redis.prefix", what);
     }
-    let max_inflated =
-        checker.size("cache.max_inflated", cache.max_inflated.clone(), DEFAULT_MAX_INFLATED, (1 << 20, 1 << 30));
+    let max_inflated = checker.size(
+        "cache.max_inflated",
+        cache.max_inflated.clone(),
+        DEFAULT_MAX_INFLATED,
+        (1 << 20, 1 << 30),
+    );
     let retention_days = checker.number("cache.retention_days", cache.retention_days, 120, (1, 3660));
     Settings {
         redis: check_redis(redis, checker),
@@ -199,7 +224,12 @@ fn check_redis(redis: raw::Redis, checker: &mut Checker) -> RedisSettings {
             default.command_timeout,
             (1, 60 * SECOND),
         ),
-        bulk_timeout: checker.duration("redis.bulk_timeout", redis.bulk_timeout, default.bulk_timeout, (10, 600 * SECOND)),
+        bulk_timeout: checker.duration(
+            "redis.bulk_timeout",
+            redis.bulk_timeout,
+            default.bulk_timeout,
+            (10, 600 * SECOND),
+        ),
         write_connections: checker.number(
             "redis.write_connections",
             redis.write_connections,
@@ -218,7 +248,8 @@ fn check_postgres(postgres: raw::Postgres, checker: &mut Checker) -> PostgresSet
         settings.table = table;
     }
     settings.timezone = postgres.timezone;
-    settings.connections = checker.number("postgres.connections", postgres.connections, settings.connections, (1, 64));
+    settings.connections =
+        checker.number("postgres.connections", postgres.connections, settings.connections, (1, 64));
     settings.connect_timeout = checker.duration(
         "postgres.connect_timeout",
         postgres.connect_timeout,
@@ -231,8 +262,12 @@ fn check_postgres(postgres: raw::Postgres, checker: &mut Checker) -> PostgresSet
         settings.statement_timeout,
         (10, 24 * HOUR),
     );
-    settings.wait_timeout =
-        checker.duration("postgres.wait_timeout", postgres.wait_timeout, settings.wait_timeout, (10, 600 * SECOND));
+    settings.wait_timeout = checker.duration(
+        "postgres.wait_timeout",
+        postgres.wait_timeout,
+        settings.wait_timeout,
+        (10, 600 * SECOND),
+    );
     for (name, columns) in postgres.columns.unwrap_or_default() {
         let place = format!("postgres.columns.{name}");
         let names = match columns {
@@ -280,7 +315,12 @@ fn check_gateway(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySetting
         checker.size("gateway.max_header_bytes", gateway.max_header_bytes, 64 << 10, (8 << 10, 4 << 20));
     GatewaySettings {
         listen: gateway.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
-        max_connections: checker.number("gateway.max_connections", gateway.max_connections, 10_000, (1, 1_000_000)),
+        max_connections: checker.number(
+            "gateway.max_connections",
+            gateway.max_connections,
+            10_000,
+            (1, 1_000_000),
+        ),
         request_timeout: checker.duration(
             "gateway.request_timeout",
             gateway.request_timeout,
@@ -294,7 +334,12 @@ fn check_gateway(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySetting
             (100, 600 * SECOND),
         ),
         max_header_bytes: usize::try_from(max_header_bytes).unwrap_or(64 << 10),
-        drain_timeout: checker.duration("gateway.drain_timeout", gateway.drain_timeout, seconds(20), (0, 600 * SECOND)),
+        drain_timeout: checker.duration(
+            "gateway.drain_timeout",
+            gateway.drain_timeout,
+            seconds(20),
+            (0, 600 * SECOND),
+        ),
         threads: checker.number("gateway.threads", gateway.threads, 0, (0, 1024)),
         compute_queue: checker.number("gateway.compute_queue", gateway.compute_queue, 256, (1, 100_000)),
         max_source_store_days: checker.number(
@@ -320,7 +365,11 @@ mod tests {
     fn settings(text: &str) -> Result<Settings, SettingsError> {
         let mut checker = Checker::default();
         let settings = check(toml::from_str(text).unwrap(), &mut checker);
-        if checker.problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems: checker.problems }) }
+        if checker.problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(SettingsError { problems: checker.problems })
+        }
     }
 
     #[test]

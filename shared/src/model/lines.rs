@@ -88,6 +88,15 @@ impl TextColumn {
         std::str::from_utf8(self.view().bytes(row)).unwrap_or_default()
     }
 
+    /// Drops all texts from number `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            self.offsets.truncate(len + 1);
+            let end = self.offsets.last().copied().unwrap_or(0);
+            self.bytes.truncate(usize::try_from(end).unwrap_or(0));
+        }
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -223,6 +232,19 @@ impl Lines {
         self.ordered_at.push(line.ordered_at.0);
         self.quantity.push(line.quantity);
         self.stock.push(line.stock);
+    }
+
+    /// Drops all lines from number `len` on, also those of which only some columns were filled.
+    pub fn truncate(&mut self, len: usize) {
+        for column in &mut self.texts {
+            column.truncate(len);
+        }
+        for column in &mut self.decimals {
+            column.truncate(len);
+        }
+        self.ordered_at.truncate(len);
+        self.quantity.truncate(len);
+        self.stock.truncate(len);
     }
 
     /// The line `row`; columns that were not read are absent.

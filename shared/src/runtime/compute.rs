@@ -22,8 +22,10 @@ impl ComputePool {
     /// # Errors
     /// If the threads cannot be started.
     pub fn new(threads: usize, queue: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let threads =
-            rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|n| format!("compute-{n}")).build()?;
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|n| format!("compute-{n}"))
+            .build()?;
         Ok(Self { threads: Arc::new(threads), places: Arc::new(Semaphore::new(queue)) })
     }
 

@@ -2,7 +2,7 @@
 
 pub mod batch;
 mod block;
-mod cell;
+pub(super) mod cell;
 mod csv;
 pub mod encoding;
 pub mod folder;
@@ -17,7 +17,7 @@ pub mod source;
 mod spool;
 pub mod summary;
 mod times;
-mod values;
+pub(super) mod values;
 pub mod write;
 mod xlsx;
 

@@ -5,6 +5,7 @@ mod catalog;
 mod copy;
 mod decode;
 mod directory;
+mod import;
 mod numeric;
 mod pool;
 mod read;
@@ -18,6 +19,7 @@ use tokio::sync::OnceCell;
 use super::{ReadRequest, SourceError};
 use crate::model::{Directory, Lines};
 
+pub use import::{PostgresImport, SCHEMA};
 pub use settings::PostgresSettings;
 
 /// A table or view of order lines. Cheap to clone; connections are made when needed, and capped.

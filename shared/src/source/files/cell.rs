@@ -9,7 +9,7 @@ use crate::model::{Day, LocalTime, Money};
 
 /// A raw value. Whole numbers are decimals of scale 0.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Cell<'a> {
+pub(in crate::source) enum Cell<'a> {
     Empty,
     Text(Cow<'a, str>),
     Float(f64),

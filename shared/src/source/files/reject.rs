@@ -75,10 +75,10 @@ const VALUE_LIMIT: usize = 4096;
 
 /// What is wrong with a row, before its line number is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) column: Option<Column>,
-    pub(super) reason: RejectReason,
-    pub(super) value: String,
+pub(in crate::source) struct Fault {
+    pub(in crate::source) column: Option<Column>,
+    pub(in crate::source) reason: RejectReason,
+    pub(in crate::source) value: String,
 }
 
 impl Fault {

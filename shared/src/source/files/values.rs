@@ -8,11 +8,11 @@ use crate::model::money::NumberFault;
 use crate::model::{ABSENT, Column, Line, Money};
 
 /// For each column the fields of a row that may fill it, in the order in which they are looked at.
-pub(super) type Sources = [Vec<usize>; Column::ALL.len()];
+pub(in crate::source) type Sources = [Vec<usize>; Column::ALL.len()];
 
 /// Reads rows of one layout; the line is reused from row to row.
 #[derive(Debug)]
-pub(super) struct RowReader {
+pub(in crate::source) struct RowReader {
     sources: Sources,
     line: Line,
 }
@@ -27,13 +27,13 @@ struct Derivable {
 }
 
 impl RowReader {
-    pub(super) fn new(sources: Sources) -> Self {
+    pub(in crate::source) fn new(sources: Sources) -> Self {
         Self { sources, line: Line::default() }
     }
 
     /// The line of a row whose fields are given by `field`, or the first of its faults: column by column, then the
     /// overflow of list price × quantity, paid price × quantity and gross profit.
-    pub(super) fn read<'a>(&mut self, field: impl Fn(usize) -> Cell<'a>) -> Result<&Line, Fault> {
+    pub(in crate::source) fn read<'a>(&mut self, field: impl Fn(usize) -> Cell<'a>) -> Result<&Line, Fault> {
         let mut derivable = Derivable::default();
         for column in Column::ALL {
             let cell = value(&self.sources, column, &field);
