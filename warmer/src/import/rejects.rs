@@ -25,14 +25,11 @@ impl RejectsFile {
         }
         self.open()?;
         let Some(writer) = &mut self.writer else { return Ok(()) };
+        let name = file.to_string_lossy();
         for reject in rejects {
-            let row = [
-                file.to_string_lossy().as_ref(),
-                &reject.line.to_string(),
-                reject.column.map_or("", Column::name),
-                reject.reason.as_str(),
-                &reject.value,
-            ];
+            let line = reject.line.to_string();
+            let row: [&str; 5] =
+                [&name, &line, reject.column.map_or("", Column::name), reject.reason.as_str(), &reject.value];
             writer.write_record(row).context("cannot write the rejects file; check its disk")?;
         }
         Ok(())
