@@ -119,6 +119,7 @@ fn a_failure_changes_nothing_and_says_what_to_do() {
         (&["good2.csv", "./good2.csv"], "given twice"),
         (&["none.csv"], "no line was accepted"),
         (&["good2.csv", "--mapping", "own.toml"], "shop = \"x\": no such column"),
+        (&["good2.csv", "--rejects", "good2.csv"], "is one of the files"),
         (&["good2.csv", "--rejects", "nowhere/r.csv"], "cannot write the rejects file"),
     ] {
         let output = place.import(args);
