@@ -27,7 +27,7 @@ const AHEAD: usize = 2;
 
 /// What the reading thread tells.
 enum Read {
-    Batch(Batch, Progress),
+    Batch(Box<Batch>, Progress),
     Done(Box<FileSummary>),
 }
 
@@ -51,7 +51,11 @@ where
         // Its lines would count twice.
         anyhow::ensure!(seen.insert(real), "{} is given twice; name each file once", path.display());
     }
-    let mut rejects = RejectsFile::new(args.rejects.as_deref());
+    if let Some(path) = &args.rejects {
+        let input = std::fs::canonicalize(path).is_ok_and(|real| seen.contains(&real));
+        anyhow::ensure!(!input, "--rejects {} is one of the files to import; name another", path.display());
+    }
+    let mut rejects = RejectsFile::create(args.rejects.as_deref())?;
     let mut sink = Sink::begin(target(args.into.clone()).await?).await?;
     let staged = stage(&args, &mut sink, &mut rejects).await;
     let mut summary = match staged {
@@ -136,7 +140,7 @@ fn read(
 ) -> anyhow::Result<()> {
     let mut file = OrderFile::open(Path::new(path), mapping, options)?;
     while let Some(batch) = file.next_batch()? {
-        if batches.blocking_send(Read::Batch(batch, file.progress())).is_err() {
+        if batches.blocking_send(Read::Batch(Box::new(batch), file.progress())).is_err() {
             return Ok(());
         }
     }

@@ -15,44 +15,34 @@ pub(super) struct RejectsFile {
 }
 
 impl RejectsFile {
-    pub(super) fn new(path: Option<&Path>) -> Self {
-        Self { path: path.map(Path::to_owned), writer: None }
-    }
-
-    pub(super) fn write(&mut self, file: &Path, rejects: &[Reject]) -> anyhow::Result<()> {
-        if rejects.is_empty() || self.path.is_none() {
-            return Ok(());
-        }
-        self.open()?;
-        let Some(writer) = &mut self.writer else { return Ok(()) };
-        for reject in rejects {
-            let row = [
-                file.to_string_lossy().as_ref(),
-                &reject.line.to_string(),
-                reject.column.map_or("", Column::name),
-                reject.reason.as_str(),
-                &reject.value,
-            ];
-            writer.write_record(row).context("cannot write the rejects file; check its disk")?;
-        }
-        Ok(())
-    }
-
-    fn open(&mut self) -> anyhow::Result<()> {
-        if let (None, Some(path)) = (&self.writer, &self.path) {
+    /// Made at once, so that a wrong path is said before anything is read.
+    pub(super) fn create(path: Option<&Path>) -> anyhow::Result<Self> {
+        let mut rejects = Self { path: path.map(Path::to_owned), writer: None };
+        if let Some(path) = path {
             let file = File::create(path).with_context(|| {
                 format!("cannot write the rejects file {}; check its folder", path.display())
             })?;
             let mut writer = csv::Writer::from_writer(BufWriter::new(file));
             writer.write_record(["file", "line", "column", "reason", "value"])?;
-            self.writer = Some(writer);
+            rejects.writer = Some(writer);
+        }
+        Ok(rejects)
+    }
+
+    pub(super) fn write(&mut self, file: &Path, rejects: &[Reject]) -> anyhow::Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let name = file.to_string_lossy();
+        for reject in rejects {
+            let line = reject.line.to_string();
+            let row: [&str; 5] =
+                [&name, &line, reject.column.map_or("", Column::name), reject.reason.as_str(), &reject.value];
+            writer.write_record(row).context("cannot write the rejects file; check its disk")?;
         }
         Ok(())
     }
 
     /// Ends the file; its path if one was asked for.
-    pub(super) fn finish(mut self) -> anyhow::Result<Option<PathBuf>> {
-        self.open()?;
+    pub(super) fn finish(self) -> anyhow::Result<Option<PathBuf>> {
         if let Some(mut writer) = self.writer {
             writer.flush().context("cannot write the rejects file; check its disk")?;
         }

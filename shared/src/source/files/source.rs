@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::batch::Batch;
+use super::cannot_read;
+use super::manifest::Manifest;
 use super::mapping::{Mapping, MappingChoice};
 use super::reader::{OrderFile, Progress, ReadOptions};
 use super::spool::Spool;
 use super::summary::FileSummary;
-use super::{cannot_read, manifest};
 use crate::model::{Column, DaySet, Directory, Lines, StoreInfo};
 use crate::source::{ReadRequest, SourceError, SourceErrorKind};
 
@@ -53,23 +54,37 @@ impl FileSource {
         mut progress: impl FnMut(&Path, Progress),
     ) -> Result<Self, SourceError> {
         let mapping = mapping.resolve()?;
-        let (files, mapping) = if path.is_dir() {
-            match manifest::Manifest::load(path)? {
-                Some(manifest) => (manifest.paths(path), Mapping::canonical()),
-                None => (order_files(path)?, mapping),
+        if !path.is_dir() {
+            return Self::read_files(&[path.to_owned()], &mapping, options, &mut progress);
+        }
+        loop {
+            let Some(manifest) = Manifest::load(path)? else {
+                return Self::read_files(&order_files(path)?, &mapping, options, &mut progress);
+            };
+            let files = manifest.paths(path);
+            match Self::read_files(&files, &Mapping::canonical(), options, &mut progress) {
+                // An import that ended meanwhile has taken away the files that it replaced.
+                Err(_) if Manifest::load(path)?.is_some_and(|now| now != manifest) => {}
+                result => return result,
             }
-        } else {
-            (vec![path.to_owned()], mapping)
-        };
+        }
+    }
+
+    fn read_files(
+        files: &[PathBuf],
+        mapping: &Mapping,
+        options: &ReadOptions,
+        progress: &mut impl FnMut(&Path, Progress),
+    ) -> Result<Self, SourceError> {
         let mut spool = Spool::new(None)?;
         let mut names = Names::default();
         let mut summaries = Vec::with_capacity(files.len());
         for path in files {
-            let mut file = OrderFile::open_with(&path, &mapping, options)?;
+            let mut file = OrderFile::open_with(path, mapping, options)?;
             while let Some(Batch { lines, .. }) = file.next_batch()? {
                 names.add(&lines);
                 spool.add(&lines)?;
-                progress(&path, file.progress());
+                progress(path, file.progress());
             }
             summaries.push(file.into_summary());
         }

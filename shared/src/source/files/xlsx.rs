@@ -25,7 +25,7 @@ pub(super) struct Head {
 
 enum Message {
     Head(Head),
-    Batch { batch: Batch, row: u64 },
+    Batch { batch: Box<Batch>, row: u64 },
 }
 
 /// An XLSX file that is being read.
@@ -62,7 +62,7 @@ impl XlsxFile {
         match self.messages.recv() {
             Ok(Ok(Message::Batch { batch, row })) => {
                 self.done = row;
-                Ok(Some(batch))
+                Ok(Some(*batch))
             }
             Ok(Err(error)) => Err(error),
             Ok(Ok(Message::Head(_))) | Err(_) => Ok(None),
@@ -155,7 +155,7 @@ impl Work {
                 }
             }
             if ended || builder.is_full() {
-                let batch = builder.take();
+                let batch = Box::new(builder.take());
                 let sent =
                     batch.is_empty() || self.sender.send(Ok(Message::Batch { batch, row: last })).is_ok();
                 if ended || !sent {
