@@ -9,6 +9,6 @@ mod store_table;
 mod top_products;
 pub mod version;
 
-pub use compose::{Data, Part, StoreData};
+pub use compose::{Data, Part, StoreData, Work};
 pub use query::{Ask, AskError, Document, Query};
 pub use version::DataVersion;

@@ -52,6 +52,8 @@ pub struct LogSettings {
 pub struct WarmSettings {
     /// Share of the stores, those with most lines, whose order lines are kept (L1): 0 to 1.
     pub hot_share: f64,
+    /// Days of order lines (L1) that are kept of those stores, back from the last data day.
+    pub order_days: i32,
     /// Stores read from the source at the same time.
     pub parallel_stores: usize,
     /// Threads that compute; 0 = one per core.

@@ -49,6 +49,10 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
+    /// All kinds.
+    pub const ALL: [Self; 6] =
+        [Self::Orders, Self::DayCell, Self::ProductCell, Self::Partial, Self::Answer, Self::Store];
+
     /// The cache level it belongs to, for people and metrics.
     #[must_use]
     pub const fn level(self) -> &'static str {
@@ -245,19 +249,11 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], expected: &Expected<'_>) -> Res
     Ok((stored.header, value))
 }
 
-/// The header of an entry alone, unchecked against its payload.
-///
-/// # Errors
-/// The [`Damage`] that makes it a miss.
-#[allow(clippy::disallowed_methods, reason = "the owner of MessagePack")]
-pub fn peek(bytes: &[u8]) -> Result<Header, Damage> {
-    let (preamble, rest) = bytes.split_at_checked(PREAMBLE).ok_or(Damage::Truncated)?;
-    if &preamble[..4] != MAGIC {
-        return Err(Damage::Foreign);
-    }
-    let length = u32::from_le_bytes([preamble[8], preamble[9], preamble[10], preamble[11]]);
-    let header = rest.get(..length as usize).ok_or(Damage::Truncated)?;
-    rmp_serde::from_slice::<StoredHeader>(header).map(|stored| stored.header).map_err(|_| Damage::Malformed)
+/// What the bytes of an entry say they hold, unchecked; `None` if they are not an entry.
+#[must_use]
+pub fn kind(bytes: &[u8]) -> Option<EntryKind> {
+    let preamble = bytes.get(..PREAMBLE).filter(|preamble| &preamble[..4] == MAGIC)?;
+    EntryKind::ALL.into_iter().find(|kind| *kind as u8 == preamble[5])
 }
 
 /// gzip of bytes that are sent as they are.
@@ -269,6 +265,14 @@ pub fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::fast());
     encoder.write_all(bytes)?;
     encoder.finish()
+}
+
+/// A document as JSON text, exact to the last digit.
+///
+/// # Errors
+/// If the value cannot be written as JSON.
+pub fn json<T: Serialize>(value: &T) -> Result<String, EncodeError> {
+    serde_json::to_string(value).map_err(|error| EncodeError(error.to_string()))
 }
 
 /// A document as MessagePack for a client: named maps.

@@ -1,30 +1,8 @@
-//! The warmer's commands.
+//! The warmer's program: wires the commands to the process.
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-
-#[derive(Debug, Parser)]
-#[command(name = "warmer", version, about = "Keeps the answers ready")]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    Import(warmer::import::ImportArgs),
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let Command::Import(args) = Cli::parse().command;
-    match warmer::import::run(args, warmer::import::Target::from_into).await {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    warmer::cli::main().await
 }

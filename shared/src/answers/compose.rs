@@ -1,5 +1,6 @@
 //! Composition: what one store contributes to a document, the merge of contributions, and the document.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::documents::{
@@ -69,47 +70,7 @@ impl Part {
     /// What one store contributes, from its cells.
     #[must_use]
     pub fn of_store(query: &Query, store_id: &str, data: &StoreData) -> Self {
-        let Some(range) = query.range else { return Self::empty() };
-        let filter = &query.channels;
-        let active = || ActiveDays::new(&data.days);
-        let content = match query.document {
-            Document::Stores => Content::Nothing,
-            Document::Overview => {
-                let active = active();
-                let over = |range| metrics::metrics(&data.days, &active, range, filter);
-                Content::Overview { current: over(range), previous: over(range.previous()) }
-            }
-            Document::Trend(granularity) => {
-                let active = active();
-                let over = |bucket: (Day, DayRange)| metrics::metrics(&data.days, &active, bucket.1, filter);
-                Content::Trend(buckets(range, granularity).map(over).collect())
-            }
-            Document::Channels => Content::Channels(metrics::by_channel(&data.days, &active(), range)),
-            Document::StoreTable(..) => {
-                let active = active();
-                let over = |range| metrics::metrics(&data.days, &active, range, filter);
-                Content::StoreTable(vec![StoreWindows {
-                    store_id: store_id.to_owned(),
-                    current: over(range),
-                    previous: over(range.previous()),
-                }])
-            }
-            Document::Products(sort, limit) => {
-                let mut products = top_products::of_store(store_id, &data.products, range, filter);
-                top_products::sort_and_cut(&mut products, sort, limit);
-                Content::Products(products)
-            }
-            Document::Diagnosis => match query.diagnosis {
-                Some(range) => Content::Diagnosis(Box::new(diagnosis::partial(
-                    store_id,
-                    &data.days,
-                    &data.products,
-                    range,
-                ))),
-                None => Content::Nothing,
-            },
-        };
-        Self { content, version: version_over(query, store_id, data) }
+        Work::new(store_id, data).part(query)
     }
 
     /// What one store contributes to a diagnosis, from its stored partial.
@@ -200,6 +161,91 @@ impl Part {
                 Data::Diagnosis(Box::new(partial.finish(query.diagnosis)))
             }
         }
+    }
+}
+
+/// One store's cells with what several questions about them share: numbered products, metrics of windows, product
+/// totals. Keeps the last of each, so ask questions of one range after another.
+pub struct Work<'a> {
+    store_id: &'a str,
+    data: &'a StoreData,
+    active: OnceCell<ActiveDays>,
+    windows: Option<(DayRange, ChannelFilter, Metrics, Metrics)>,
+    products: Option<(DayRange, ChannelFilter, Vec<TopProduct>)>,
+}
+
+impl<'a> Work<'a> {
+    /// For the questions about one store.
+    #[must_use]
+    pub fn new(store_id: &'a str, data: &'a StoreData) -> Self {
+        Self { store_id, data, active: OnceCell::new(), windows: None, products: None }
+    }
+
+    /// What the store contributes to `query`.
+    #[must_use]
+    pub fn part(&mut self, query: &Query) -> Part {
+        let Some(range) = query.range else { return Part::empty() };
+        let (store_id, data) = (self.store_id, self.data);
+        let filter = &query.channels;
+        let content = match query.document {
+            Document::Stores => Content::Nothing,
+            Document::Overview => {
+                let (current, previous) = self.windows(range, filter);
+                Content::Overview { current, previous }
+            }
+            Document::Trend(granularity) => {
+                let active = self.active();
+                let over = |bucket: (Day, DayRange)| metrics::metrics(&data.days, active, bucket.1, filter);
+                Content::Trend(buckets(range, granularity).map(over).collect())
+            }
+            Document::Channels => Content::Channels(metrics::by_channel(&data.days, self.active(), range)),
+            Document::StoreTable(..) => {
+                let (current, previous) = self.windows(range, filter);
+                Content::StoreTable(vec![StoreWindows { store_id: store_id.to_owned(), current, previous }])
+            }
+            Document::Products(sort, limit) => {
+                let mut products = self.products(range, filter).clone();
+                top_products::sort_and_cut(&mut products, sort, limit);
+                Content::Products(products)
+            }
+            Document::Diagnosis => match query.diagnosis {
+                Some(range) => Content::Diagnosis(Box::new(diagnosis::partial(
+                    store_id,
+                    &data.days,
+                    &data.products,
+                    range,
+                ))),
+                None => Content::Nothing,
+            },
+        };
+        Part { content, version: version_over(query, store_id, data) }
+    }
+
+    fn active(&self) -> &ActiveDays {
+        self.active.get_or_init(|| ActiveDays::new(&self.data.days))
+    }
+
+    /// Metrics of a range and of the window before it.
+    fn windows(&mut self, range: DayRange, filter: &ChannelFilter) -> (Metrics, Metrics) {
+        if let Some((known, of, current, previous)) = &self.windows
+            && (*known, of) == (range, filter)
+        {
+            return (current.clone(), previous.clone());
+        }
+        let over = |range| metrics::metrics(&self.data.days, self.active(), range, filter);
+        let (current, previous) = (over(range), over(range.previous()));
+        self.windows = Some((range, filter.clone(), current.clone(), previous.clone()));
+        (current, previous)
+    }
+
+    fn products(&mut self, range: DayRange, filter: &ChannelFilter) -> &Vec<TopProduct> {
+        let known = matches!(&self.products, Some((known, of, _)) if (*known, of) == (range, filter));
+        let products = if known { self.products.take() } else { None };
+        let products = products.unwrap_or_else(|| {
+            let products = top_products::of_store(self.store_id, &self.data.products, range, filter);
+            (range, filter.clone(), products)
+        });
+        &self.products.insert(products).2
     }
 }
 

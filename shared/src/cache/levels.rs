@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Cache, Patience, Read, Ttl, Write};
-use crate::answers::{DataVersion, Query};
+use crate::answers::{Data, DataVersion, Query};
 use crate::cells::{DayCell, ProductCell, StoreDay};
 use crate::diagnosis::Partial;
 use crate::entry::{self, Damage, EncodeError, EntryKind, Expected, Header, OrderBlock};
@@ -23,6 +23,16 @@ pub const DEFAULT_MAX_INFLATED: u64 = 64 << 20;
 pub struct StoredAnswer {
     /// The document's `data` as JSON text, exact to the last digit.
     pub json: String,
+}
+
+impl StoredAnswer {
+    /// Of a document.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON; none of ours.
+    pub fn new(data: &Data) -> Result<Self, EncodeError> {
+        entry::json(data).map(|json| Self { json })
+    }
 }
 
 /// Reads and writes typed entries.
@@ -325,6 +335,18 @@ impl Levels {
     pub async fn read_fleet_fresh(&self) -> Option<i64> {
         let read = self.cache.read(&[self.keys.fleet_fresh()], Patience::Small).await.pop()?;
         read.hit().and_then(|bytes| parse_time(&bytes))
+    }
+
+    /// Removes what is kept of a store that is no more.
+    #[must_use]
+    pub fn forget_store(&self, store_id: &str) -> Vec<Write> {
+        let (keys, delete) = (&self.keys, |key| Write::Delete { key });
+        vec![
+            delete(keys.day_cells(store_id)),
+            delete(keys.product_cells(store_id)),
+            delete(keys.store_fresh(store_id).key),
+            Write::Bump { key: keys.store_version(store_id) },
+        ]
     }
 
     /// Notes when data were confirmed: of one store, or of all.

@@ -192,6 +192,7 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         retention_days,
         warm: WarmSettings {
             hot_share: checker.number("warm.hot_share", warm.hot_share, 0.2, (0.0, 1.0)),
+            order_days: checker.number("warm.order_days", warm.order_days, 35, (0, 3660)),
             parallel_stores: checker.number("warm.parallel_stores", warm.parallel_stores, 3, (1, 64)),
             threads: checker.number("warm.threads", warm.threads, 0, (0, 1024)),
         },

@@ -4,29 +4,15 @@ use shared::model::Lines;
 use shared::source::SourceError;
 use shared::source::files::FolderImport;
 use shared::source::import::{ImportMode, ImportPlan};
-
-use super::args::Into;
+use shared::source::postgres::{PostgresImport, PostgresSource};
 
 /// Where to import, ready to be used.
 #[derive(Debug)]
 pub enum Target {
     /// A folder.
     Folder(std::path::PathBuf),
-    // PostgreSQL: Postgres(shared::source::postgres::PostgresSource)
-}
-
-impl Target {
-    /// The target of `--into` without a database.
-    ///
-    /// # Errors
-    /// For PostgreSQL.
-    #[allow(clippy::unused_async, reason = "connecting to a database takes its place")]
-    pub async fn from_into(into: Into) -> anyhow::Result<Self> {
-        match into {
-            Into::Folder(folder) => Ok(Self::Folder(folder)),
-            Into::Postgres => anyhow::bail!("no database is configured; give --into FOLDER"),
-        }
-    }
+    /// Into PostgreSQL.
+    Postgres(PostgresSource),
 }
 
 /// An import at work.
@@ -34,7 +20,8 @@ impl Target {
 pub enum Sink {
     /// Into a folder.
     Folder(FolderImport),
-    // PostgreSQL: Postgres(shared::source::postgres::PostgresImport)
+    /// Into PostgreSQL.
+    Postgres(PostgresImport),
 }
 
 impl Sink {
@@ -45,7 +32,7 @@ impl Sink {
     pub async fn begin(target: Target) -> Result<Self, SourceError> {
         match target {
             Target::Folder(folder) => FolderImport::begin(folder).await.map(Self::Folder),
-            // PostgreSQL: Target::Postgres(source) => PostgresImport::begin(&source).await.map(Self::Postgres),
+            Target::Postgres(source) => PostgresImport::begin(&source).await.map(Self::Postgres),
         }
     }
 
@@ -56,7 +43,7 @@ impl Sink {
     pub async fn write(&mut self, lines: &Lines) -> Result<(), SourceError> {
         match self {
             Self::Folder(import) => import.write(lines).await,
-            // PostgreSQL: Self::Postgres(import) => import.write(lines).await,
+            Self::Postgres(import) => import.write(lines).await,
         }
     }
 
@@ -67,7 +54,7 @@ impl Sink {
     pub async fn plan(&mut self, mode: ImportMode) -> Result<ImportPlan, SourceError> {
         match self {
             Self::Folder(import) => import.plan(mode).await,
-            // PostgreSQL: Self::Postgres(import) => import.plan(mode).await,
+            Self::Postgres(import) => import.plan(mode).await,
         }
     }
 
@@ -78,7 +65,7 @@ impl Sink {
     pub async fn commit(self) -> Result<(), SourceError> {
         match self {
             Self::Folder(import) => import.commit().await,
-            // PostgreSQL: Self::Postgres(import) => import.commit().await,
+            Self::Postgres(import) => import.commit().await,
         }
     }
 
@@ -89,7 +76,7 @@ impl Sink {
     pub async fn abandon(self) -> Result<(), SourceError> {
         match self {
             Self::Folder(import) => import.abandon().await,
-            // PostgreSQL: Self::Postgres(import) => import.abandon().await,
+            Self::Postgres(import) => import.abandon().await,
         }
     }
 }
