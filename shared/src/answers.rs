@@ -4,6 +4,7 @@
 pub mod compose;
 pub mod documents;
 pub mod number;
+pub mod orders;
 pub mod query;
 mod store_table;
 mod top_products;
