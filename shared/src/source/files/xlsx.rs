@@ -25,7 +25,12 @@ pub(super) struct Head {
 
 enum Message {
     Head(Head),
-    Batch { batch: Box<Batch>, row: u64 },
+    Batch {
+        batch: Box<Batch>,
+        row: u64,
+    },
+    /// Without it the reader has died, and what came so far is not the whole file.
+    End,
 }
 
 /// An XLSX file that is being read.
@@ -34,6 +39,7 @@ pub(super) struct XlsxFile {
     messages: Receiver<Result<Message, SourceError>>,
     pub(super) head: Head,
     pub(super) done: u64,
+    path: PathBuf,
 }
 
 impl XlsxFile {
@@ -51,9 +57,9 @@ impl XlsxFile {
             .spawn(move || work.run(file))
             .map_err(|cause| cannot_read(path, cause))?;
         match messages.recv() {
-            Ok(Ok(Message::Head(head))) => Ok(Self { messages, head, done: 0 }),
+            Ok(Ok(Message::Head(head))) => Ok(Self { messages, head, done: 0, path: path.to_owned() }),
             Ok(Err(error)) => Err(error),
-            Ok(Ok(Message::Batch { .. })) | Err(_) => Err(damaged(path, "the reader stopped")),
+            _ => Err(damaged(path, "the reader stopped")),
         }
     }
 
@@ -65,7 +71,8 @@ impl XlsxFile {
                 Ok(Some(*batch))
             }
             Ok(Err(error)) => Err(error),
-            Ok(Ok(Message::Head(_))) | Err(_) => Ok(None),
+            Ok(Ok(Message::End)) => Ok(None),
+            _ => Err(damaged(&self.path, "the reader stopped")),
         }
     }
 }
@@ -92,10 +99,9 @@ type Row<'a> = (u64, Vec<DataRef<'a>>);
 
 impl Work {
     fn run(self, file: File) {
-        if let Err(error) = self.read(file) {
-            // Without a receiver nobody wants to know.
-            let _ = self.sender.send(Err(error));
-        }
+        let end = self.read(file).map(|()| Message::End);
+        // Without a receiver nobody wants to know.
+        let _ = self.sender.send(end);
     }
 
     fn read(&self, file: File) -> Result<(), SourceError> {
