@@ -313,7 +313,7 @@ fn check_ttl(cache: raw::Cache, checker: &mut Checker) -> Ttl {
 fn check_gateway(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySettings {
     let seconds = Duration::from_secs;
     let max_header_bytes =
-        checker.size("gateway.max_header_bytes", gateway.max_header_bytes, 64 << 10, (8 << 10, 4 << 20));
+        checker.size("gateway.max_header_bytes", gateway.max_header_bytes, 1536 << 10, (8 << 10, 16 << 20));
     GatewaySettings {
         listen: gateway.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
         max_connections: checker.number(
@@ -334,7 +334,7 @@ fn check_gateway(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySetting
             seconds(10),
             (100, 600 * SECOND),
         ),
-        max_header_bytes: usize::try_from(max_header_bytes).unwrap_or(64 << 10),
+        max_header_bytes: usize::try_from(max_header_bytes).unwrap_or(1536 << 10),
         drain_timeout: checker.duration(
             "gateway.drain_timeout",
             gateway.drain_timeout,
