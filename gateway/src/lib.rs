@@ -1,1 +1,23 @@
-//! Placeholder replaced in the next commits.
+//! The gateway: answers questions over REST from what is ready, and computes what is not. It never writes to Redis.
+//!
+//! - [`server`]: connections and their limits, graceful stop.
+//! - [`service`]: the tower layers and the routes.
+//! - [`parameters`]: from a request to an [`shared::answers::Ask`].
+//! - [`ladder`]: from a question to its document: L3 → L2 → source.
+//! - [`order_pages`]: raw order lines: L1 → source.
+//! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers.
+//! - [`problem`]: the only place that turns errors into status codes.
+
+pub mod app;
+pub mod cli;
+mod csv;
+pub mod ladder;
+mod negotiate;
+pub mod order_pages;
+pub mod parameters;
+pub mod problem;
+pub mod represent;
+pub mod server;
+pub mod service;
+
+pub use app::App;

@@ -3,6 +3,18 @@
 //! Direction of dependencies: model ← keys, entry, metrics, diagnosis ← cache, source ← answers.
 //! Without the feature `io` only the pure part is built: no tokio, no Redis, no PostgreSQL, no clock, no logging.
 
+pub mod answers;
+#[cfg(feature = "io")]
+pub mod cache;
+pub mod cells;
+#[cfg(feature = "io")]
+pub mod config;
+pub mod diagnosis;
+pub mod entry;
+pub mod keys;
+pub mod metrics;
 pub mod model;
+#[cfg(feature = "io")]
+pub mod runtime;
 #[cfg(feature = "io")]
 pub mod source;

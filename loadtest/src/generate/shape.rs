@@ -59,9 +59,9 @@ pub(super) const ORDER_SALES: [(f64, f64); 8] = [
 
 /// Weights of the quantity of a merchandise line of an order that is not voided.
 pub(super) const QUANTITY: [(i32, f64); 12] = [
-    (1, 83.4),
-    (2, 10.8),
-    (3, 2.9),
+    (1, 85.4),
+    (2, 10.5),
+    (3, 2.5),
     (4, 1.0),
     (5, 0.7),
     (6, 0.5),

@@ -57,8 +57,8 @@ macro_rules! columns {
 columns! {
     OrderId "order_id" Text true ["订单ID"];
     StoreId "store_id" Text true ["门店ID", "门店名称"];
-    StoreName "store_name" Text true ["门店名称"];
-    City "city" Text true ["城市名称"];
+    StoreName "store_name" Text false ["门店名称"];
+    City "city" Text false ["城市名称"];
     OrderedAt "ordered_at" Time true ["下单时间", "日期"];
     Channel "channel" Text true ["渠道"];
     StoreCode "store_code" Text true ["店内码"];

@@ -88,6 +88,15 @@ impl TextColumn {
         std::str::from_utf8(self.view().bytes(row)).unwrap_or_default()
     }
 
+    /// Drops all texts from number `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            self.offsets.truncate(len + 1);
+            let end = self.offsets.last().copied().unwrap_or(0);
+            self.bytes.truncate(usize::try_from(end).unwrap_or(0));
+        }
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -102,6 +111,33 @@ impl<'a> FromIterator<&'a str> for TextColumn {
             column.push(text);
         }
         column
+    }
+}
+
+impl serde::Serialize for TextColumn {
+    /// A list of texts.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((0..self.len()).map(|row| self.get(row)))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for TextColumn {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = TextColumn;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of texts")
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<TextColumn, A::Error> {
+                let mut column = TextColumn::default();
+                while let Some(text) = list.next_element::<&str>()? {
+                    column.push(text);
+                }
+                Ok(column)
+            }
+        }
+        deserializer.deserialize_seq(Visitor)
     }
 }
 
@@ -196,6 +232,19 @@ impl Lines {
         self.ordered_at.push(line.ordered_at.0);
         self.quantity.push(line.quantity);
         self.stock.push(line.stock);
+    }
+
+    /// Drops all lines from number `len` on, also those of which only some columns were filled.
+    pub fn truncate(&mut self, len: usize) {
+        for column in &mut self.texts {
+            column.truncate(len);
+        }
+        for column in &mut self.decimals {
+            column.truncate(len);
+        }
+        self.ordered_at.truncate(len);
+        self.quantity.truncate(len);
+        self.stock.truncate(len);
     }
 
     /// The line `row`; columns that were not read are absent.

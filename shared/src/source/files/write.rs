@@ -13,6 +13,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
+use super::cannot_write;
 use crate::model::column::Kind;
 use crate::model::{ABSENT, Column, Lines, LocalTime, Money};
 use crate::source::{SourceError, SourceErrorKind};
@@ -48,16 +49,6 @@ fn schema(digits: u8) -> SchemaRef {
         Field::new(column.name(), kind, nullable(column))
     };
     Arc::new(Schema::new(Column::ALL.map(field).to_vec()))
-}
-
-fn cannot_write(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> SourceError {
-    let cause = cause.into();
-    SourceError::new(
-        SourceErrorKind::File,
-        format!("cannot write {}: {cause}", path.display()),
-        "check the folder's permissions and free space",
-    )
-    .because(cause)
 }
 
 /// Whether a decimal of `lines` needs [`ParquetWriter::create_wide`].

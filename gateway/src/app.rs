@@ -1,0 +1,127 @@
+//! What all requests share: levels, source, computing threads, and the directory of stores.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use shared::cache::{Levels, Read};
+use shared::config::Settings;
+use shared::model::{Directory, Rules};
+use shared::runtime::ComputePool;
+use shared::source::Source;
+use tokio::sync::Mutex;
+
+use crate::problem::Problem;
+
+/// How long a directory read from the cache is used: one read for a burst of requests.
+const CACHED_DIRECTORY_TTL: Duration = Duration::from_millis(200);
+
+/// Shared by all requests. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    levels: Levels,
+    source: Source,
+    compute: ComputePool,
+    rules: Arc<Rules>,
+    max_source_store_days: usize,
+    directory_ttl: Duration,
+    directory: Mutex<Option<Known>>,
+    ready: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Known {
+    directory: Arc<Directory>,
+    until: Instant,
+}
+
+impl App {
+    /// Ready at once.
+    #[must_use]
+    pub fn new(settings: &Settings, levels: Levels, source: Source, compute: ComputePool) -> Self {
+        let inner = Inner {
+            levels,
+            source,
+            compute,
+            rules: Arc::new(settings.rules.clone()),
+            max_source_store_days: settings.gateway.max_source_store_days,
+            directory_ttl: settings.gateway.directory_ttl,
+            directory: Mutex::default(),
+            ready: AtomicBool::new(true),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The levels.
+    #[must_use]
+    pub fn levels(&self) -> &Levels {
+        &self.inner.levels
+    }
+
+    /// Where lines come from that are not ready.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.inner.source
+    }
+
+    /// Threads for computing.
+    #[must_use]
+    pub fn compute(&self) -> &ComputePool {
+        &self.inner.compute
+    }
+
+    /// The rules of the cells.
+    #[must_use]
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.inner.rules
+    }
+
+    /// Store-days that one question may read from the source.
+    #[must_use]
+    pub fn max_source_store_days(&self) -> usize {
+        self.inner.max_source_store_days
+    }
+
+    /// Whether requests are welcome.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.inner.ready.load(Ordering::Relaxed)
+    }
+
+    /// Says whether requests are welcome.
+    pub fn set_ready(&self, ready: bool) {
+        self.inner.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// All stores: from the cache, else from the source; one request reads for all that wait.
+    ///
+    /// # Errors
+    /// If neither answers and no directory is known.
+    pub async fn directory(&self) -> Result<Arc<Directory>, Problem> {
+        let mut known = self.inner.directory.lock().await;
+        if let Some(known) = known.as_ref().filter(|known| known.until > Instant::now()) {
+            return Ok(Arc::clone(&known.directory));
+        }
+        let (directory, ttl) = match self.inner.levels.read_directory().await {
+            Read::Hit(directory) => (directory, CACHED_DIRECTORY_TTL),
+            Read::Miss | Read::Unavailable => match self.inner.source.directory().await {
+                Ok(directory) => (directory, self.inner.directory_ttl),
+                Err(error) => {
+                    // An old directory is better than none: what it leads to may still be cached.
+                    return match known.as_ref() {
+                        Some(known) => Ok(Arc::clone(&known.directory)),
+                        None => Err(Problem::source(&error)),
+                    };
+                }
+            },
+        };
+        let directory = Arc::new(directory);
+        *known = Some(Known { directory: Arc::clone(&directory), until: Instant::now() + ttl });
+        Ok(directory)
+    }
+}

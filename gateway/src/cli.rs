@@ -1,0 +1,133 @@
+//! The gateway's command line, settings and exit codes: 0, 1 at run time, 64 usage, 78 settings.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use shared::cache::{Cache, Levels, RedisCache};
+use shared::config::{Settings, process_environment};
+use shared::keys::Keys;
+use shared::runtime::{ComputePool, logging, shutdown};
+use shared::source::Source;
+use shared::source::postgres::PostgresSource;
+use tokio::net::TcpListener;
+
+use crate::App;
+use crate::server;
+
+/// Usage error, as in sysexits.h.
+const EXIT_USAGE: u8 = 64;
+/// Settings error, as in sysexits.h.
+const EXIT_SETTINGS: u8 = 78;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "gateway",
+    version,
+    about = "Serves Hotshelf's answers over REST",
+    after_help = "Examples:\n  gateway --config config/gateway.toml\n  gateway --listen 127.0.0.1:8080 --redis redis://127.0.0.1:6379\n\n\
+                  Addresses and passwords may come from HOTSHELF_REDIS_URL and HOTSHELF_POSTGRES_URL.\n\
+                  Exit codes: 0 stopped as asked, 1 failed, 64 wrong usage, 78 wrong settings."
+)]
+struct Cli {
+    /// Settings file; later ones override earlier ones
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// Address and port, instead of gateway.listen
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Address of Redis, instead of redis.url
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// Address of PostgreSQL, instead of postgres.url
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// Check the settings and exit
+    #[arg(long)]
+    check_config: bool,
+}
+
+/// Runs the command line of this process.
+pub async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors.
+            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let environment = |name: &str| match name {
+        "HOTSHELF_REDIS_URL" => cli.redis.clone().or_else(|| process_environment(name)),
+        "HOTSHELF_POSTGRES_URL" => cli.postgres.clone().or_else(|| process_environment(name)),
+        _ => process_environment(name),
+    };
+    let mut settings = match Settings::load(&cli.config, &environment) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(EXIT_SETTINGS);
+        }
+    };
+    if let Some(listen) = cli.listen {
+        settings.gateway.listen = listen;
+    }
+    if cli.check_config {
+        println!("the settings fit");
+        return ExitCode::SUCCESS;
+    }
+    if let Err(error) = logging::start(settings.log.format, &settings.log.filter) {
+        eprintln!("error: log.filter {:?} cannot be used: {error}", settings.log.filter);
+        return ExitCode::from(EXIT_SETTINGS);
+    }
+    match run(&settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(settings: &Settings) -> anyhow::Result<()> {
+    // Listens before anything else, so that a restart refuses no connection for longer than it must.
+    let listener = bind(&settings.gateway.listen).await?;
+    let source = PostgresSource::new(&settings.postgres)?;
+    let cache = RedisCache::connect(&settings.redis)?;
+    let keys = Keys::new(&settings.prefix);
+    let fingerprint = settings.rules.fingerprint();
+    let levels = Levels::new(Cache::Redis(cache), keys, fingerprint, settings.ttl, settings.max_inflated);
+    let compute = ComputePool::new(settings.gateway.threads, settings.gateway.compute_queue)
+        .context("cannot start the computing threads; lower gateway.threads")?;
+    if let Err(error) = source.check().await {
+        // What is cached can be served without the database.
+        tracing::warn!(error = %error, "the source does not answer; only cached answers can be served");
+    }
+    if let Err(error) = levels.cache().ping().await {
+        tracing::warn!(error = %error, "redis does not answer; answers come from the source");
+    }
+    let app = App::new(settings, levels, Source::Postgres(source), compute);
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    server::serve(app, listener, &settings.gateway, stop_signal()).await;
+    Ok(())
+}
+
+/// Binds an address, with the remedy if it cannot be.
+///
+/// # Errors
+/// If the address is in use, not ours, or cannot be read.
+pub async fn bind(address: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; choose another with --listen ADDRESS:PORT"))
+}
+
+/// Completes when the process is asked to stop; a second signal ends it at once.
+pub async fn stop_signal() {
+    match shutdown::requested().await {
+        Ok(signal) => tracing::info!(signal, "stopping; finishing what is in flight"),
+        Err(error) => tracing::error!(error = %error, "cannot listen to signals; stopping"),
+    }
+}

@@ -1,0 +1,295 @@
+//! From a request's path and query to a question, with every bad parameter named at once.
+
+use std::collections::BTreeSet;
+
+use percent_encoding::percent_decode;
+use shared::answers::orders::Cursor;
+use shared::answers::query::{Granularity, MAX_STORES, ProductSort, SortOrder, StoreSort};
+use shared::answers::{Ask, Document};
+use shared::metrics::ChannelFilter;
+use shared::model::Day;
+
+use crate::problem::{ParameterError, Problem};
+
+const DEFAULT_PRODUCTS: u16 = 20;
+const MAX_PRODUCTS: u16 = 200;
+const DEFAULT_LINES: u16 = 100;
+const MAX_LINES: u16 = 1000;
+
+/// What a path asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A document.
+    Document(Ask),
+    /// A page of raw order lines of one store.
+    Orders(OrdersAsk),
+}
+
+/// A page of raw order lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrdersAsk {
+    /// The store.
+    pub store_id: String,
+    /// First day.
+    pub from: Option<Day>,
+    /// Last day.
+    pub to: Option<Day>,
+    /// Which orders.
+    pub channels: ChannelFilter,
+    /// Most lines.
+    pub limit: u16,
+    /// Behind which line the page starts.
+    pub cursor: Option<Cursor>,
+}
+
+/// The routes of questions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `/v1/stores`
+    Stores,
+    /// `/v1/metrics/overview`
+    Overview,
+    /// `/v1/metrics/trend`
+    Trend,
+    /// `/v1/metrics/channels`
+    Channels,
+    /// `/v1/metrics/stores`
+    StoreTable,
+    /// `/v1/metrics/products`
+    Products,
+    /// `/v1/diagnosis`
+    Diagnosis,
+    /// `/v1/stores/{id}/orders`, the id still encoded
+    Orders(String),
+}
+
+impl Route {
+    /// The route of a path.
+    #[must_use]
+    pub fn of(path: &str) -> Option<Self> {
+        Some(match path {
+            "/v1/stores" => Self::Stores,
+            "/v1/metrics/overview" => Self::Overview,
+            "/v1/metrics/trend" => Self::Trend,
+            "/v1/metrics/channels" => Self::Channels,
+            "/v1/metrics/stores" => Self::StoreTable,
+            "/v1/metrics/products" => Self::Products,
+            "/v1/diagnosis" => Self::Diagnosis,
+            _ => {
+                let id = path.strip_prefix("/v1/stores/")?.strip_suffix("/orders")?;
+                if id.is_empty() || id.contains('/') {
+                    return None;
+                }
+                Self::Orders(id.to_owned())
+            }
+        })
+    }
+
+    fn parameters(&self) -> &'static [&'static str] {
+        match self {
+            Self::Stores => &[],
+            Self::Overview => &["stores", "from", "to", "channel"],
+            Self::Trend => &["stores", "from", "to", "channel", "granularity"],
+            Self::Channels | Self::Diagnosis => &["stores", "from", "to"],
+            Self::StoreTable => &["from", "to", "channel", "sort", "order"],
+            Self::Products => &["stores", "from", "to", "channel", "sort", "limit"],
+            Self::Orders(_) => &["from", "to", "channel", "limit", "cursor"],
+        }
+    }
+}
+
+/// The decoded parameters of a query string, and what is wrong with them.
+struct Parameters {
+    values: Vec<(String, String)>,
+    errors: Vec<ParameterError>,
+}
+
+/// Reads a route's parameters.
+///
+/// # Errors
+/// 400 with every bad parameter, 422 for too many stores.
+pub fn read(route: &Route, query: &str) -> Result<Asked, Problem> {
+    let mut parameters = Parameters { values: Vec::new(), errors: Vec::new() };
+    parameters.decode(query, route.parameters());
+    let stores = parameters.stores();
+    let (from, to) = (parameters.day("from"), parameters.day("to"));
+    if let (Some(from), Some(to)) = (from, to)
+        && from > to
+    {
+        parameters.error("from", format!("{from} is after to={to}; swap them"));
+    }
+    let channels = parameters.channels();
+    let document = match route {
+        Route::Stores => Document::Stores,
+        Route::Overview => Document::Overview,
+        Route::Trend => Document::Trend(parameters.choice("granularity", Granularity::ALL, Granularity::as_str, Granularity::Day)),
+        Route::Channels => Document::Channels,
+        Route::StoreTable => {
+            let sort = parameters.choice("sort", StoreSort::ALL, StoreSort::as_str, StoreSort::Sales);
+            let order = parameters.choice("order", SortOrder::ALL, SortOrder::as_str, SortOrder::Descending);
+            Document::StoreTable(sort, order)
+        }
+        Route::Products => {
+            let sort = parameters.choice("sort", ProductSort::ALL, ProductSort::as_str, ProductSort::Units);
+            Document::Products(sort, parameters.limit(DEFAULT_PRODUCTS, MAX_PRODUCTS))
+        }
+        Route::Diagnosis => Document::Diagnosis,
+        Route::Orders(id) => {
+            let limit = parameters.limit(DEFAULT_LINES, MAX_LINES);
+            let cursor = parameters.cursor();
+            let store_id = decode(id.as_bytes(), false);
+            if store_id.is_none() {
+                parameters.error("id", "is not UTF-8 after percent-decoding".to_owned());
+            }
+            parameters.finish()?;
+            let store_id = store_id.unwrap_or_default();
+            return Ok(Asked::Orders(OrdersAsk { store_id, from, to, channels, limit, cursor }));
+        }
+    };
+    parameters.finish()?;
+    if let Some(stores) = stores.as_ref().filter(|stores| stores.len() > MAX_STORES) {
+        return Err(Problem::too_many_stores(stores.len()));
+    }
+    Ok(Asked::Document(Ask { document, stores, from, to, channels }))
+}
+
+impl Parameters {
+    fn error(&mut self, parameter: &str, reason: String) {
+        self.errors.push(ParameterError { parameter: parameter.to_owned(), reason });
+    }
+
+    fn finish(&mut self) -> Result<(), Problem> {
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::parameters(std::mem::take(&mut self.errors))) }
+    }
+
+    fn decode(&mut self, query: &str, known: &[&str]) {
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some(name) = decode(name.as_bytes(), true) else {
+                self.error(name, "is not UTF-8 after percent-decoding".to_owned());
+                continue;
+            };
+            if !known.contains(&name.as_str()) {
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                self.error(&name, format!("there is no such parameter here; known: {known}"));
+                continue;
+            }
+            match decode(value.as_bytes(), true) {
+                Some(value) => self.values.push((name, value)),
+                None => self.error(&name, "is not UTF-8 after percent-decoding".to_owned()),
+            }
+        }
+    }
+
+    /// The value of a parameter that may be given once.
+    fn one(&mut self, name: &str) -> Option<String> {
+        let mut values = self.values.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let value = values.next()?;
+        if values.next().is_some() {
+            self.error(name, "is given more than once".to_owned());
+        }
+        Some(value)
+    }
+
+    fn day(&mut self, name: &str) -> Option<Day> {
+        let text = self.one(name)?;
+        match text.parse() {
+            Ok(day) => Some(day),
+            Err(error) => {
+                self.error(name, format!("{text:?} is {error}"));
+                None
+            }
+        }
+    }
+
+    fn choice<T: Copy>(&mut self, name: &str, all: &[T], text: fn(T) -> &'static str, default: T) -> T {
+        let Some(given) = self.one(name) else { return default };
+        if let Some(value) = all.iter().find(|value| text(**value) == given) {
+            return *value;
+        }
+        let names: Vec<&str> = all.iter().map(|value| text(*value)).collect();
+        self.error(name, format!("{given:?} is none of {}", names.join(", ")));
+        default
+    }
+
+    fn limit(&mut self, default: u16, most: u16) -> u16 {
+        let Some(text) = self.one("limit") else { return default };
+        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse::<u16>() {
+            Ok(limit) if plain && (1..=most).contains(&limit) => limit,
+            _ => {
+                self.error("limit", format!("{text:?} is not a whole number from 1 to {most}"));
+                default
+            }
+        }
+    }
+
+    fn cursor(&mut self) -> Option<Cursor> {
+        let text = self.one("cursor")?;
+        match text.parse() {
+            Ok(cursor) => Some(cursor),
+            Err(error) => {
+                self.error("cursor", format!("{text:?} is {error}"));
+                None
+            }
+        }
+    }
+
+    fn stores(&mut self) -> Option<BTreeSet<String>> {
+        let values: Vec<String> =
+            self.values.iter().filter(|(name, _)| name == "stores").map(|(_, value)| value.clone()).collect();
+        if values.is_empty() {
+            return None;
+        }
+        let ids: BTreeSet<String> = values.iter().flat_map(|value| value.split(',')).map(str::to_owned).collect();
+        if ids.contains("") {
+            self.error("stores", "names an empty id; leave the parameter out to ask for all stores".to_owned());
+        }
+        Some(ids)
+    }
+
+    fn channels(&mut self) -> ChannelFilter {
+        let channels: BTreeSet<String> =
+            self.values.iter().filter(|(name, _)| name == "channel").map(|(_, value)| value.clone()).collect();
+        if channels.is_empty() { ChannelFilter::All } else { ChannelFilter::Only(channels) }
+    }
+}
+
+/// Percent-decoding; in a query a plus is a blank.
+fn decode(text: &[u8], plus_is_blank: bool) -> Option<String> {
+    let bytes: Vec<u8> =
+        text.iter().map(|byte| if plus_is_blank && *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_decode(&bytes).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_every_bad_parameter() {
+        let query = "from=2026-02-29&to=x&limit=0&sort=price&foo=1&stores=a,,b&from=2026-01-01&channel=%ff";
+        let problem = read(&Route::Products, query).unwrap_err();
+        let mut names: Vec<&str> = problem.errors.iter().map(|error| error.parameter.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["channel", "foo", "from", "from", "limit", "sort", "stores", "to"]);
+    }
+
+    #[test]
+    fn order_and_repeats_of_stores_have_no_meaning() {
+        let read = |query| read(&Route::Overview, query).unwrap();
+        assert_eq!(read("stores=b,a&stores=a"), read("stores=a,b"));
+        assert_ne!(read("channel="), read(""));
+        let Asked::Document(ask) = read("stores=%E9%97%A8%E5%BA%97%3A1,a%2Bb,a+b") else { panic!() };
+        assert_eq!(ask.stores.unwrap(), ["a b", "a+b", "门店:1"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn finds_routes() {
+        assert_eq!(Route::of("/v1/stores/a%2Fb/orders"), Some(Route::Orders("a%2Fb".into())));
+        for path in ["/v1/stores//orders", "/v1/stores/a/b/orders", "/v1/stores/", "/v1/metrics", "/"] {
+            assert_eq!(Route::of(path), None, "{path}");
+        }
+    }
+}

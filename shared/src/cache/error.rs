@@ -1,0 +1,77 @@
+//! Errors of the cache.
+
+/// Closed set of kinds, also a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CacheErrorKind {
+    /// No connection, or it broke.
+    Unreachable,
+    /// The server refused the user, the password or the command.
+    Denied,
+    /// A time limit passed.
+    Timeout,
+    /// The address or another setting does not fit.
+    Settings,
+    /// The server has no room and evicts nothing.
+    Full,
+    /// Anything else the server reported.
+    Other,
+}
+
+/// A failure of the cache, in plain words with the next step.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}; {remedy}")]
+pub struct CacheError {
+    kind: CacheErrorKind,
+    what: String,
+    remedy: String,
+    #[source]
+    cause: Option<redis::RedisError>,
+}
+
+impl CacheError {
+    pub(super) fn settings(what: String, remedy: &str) -> Self {
+        Self { kind: CacheErrorKind::Settings, what, remedy: remedy.to_owned(), cause: None }
+    }
+
+    pub(super) fn timeout(what: String) -> Self {
+        let remedy =
+            "check the server's load (redis-cli --latency), or raise redis.command_timeout".to_owned();
+        Self { kind: CacheErrorKind::Timeout, what, remedy, cause: None }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> CacheErrorKind {
+        self.kind
+    }
+
+    /// Whether trying again may help.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind, CacheErrorKind::Unreachable | CacheErrorKind::Timeout)
+    }
+}
+
+impl From<redis::RedisError> for CacheError {
+    fn from(cause: redis::RedisError) -> Self {
+        let code = cause.code().unwrap_or_default().to_owned();
+        let (kind, remedy) = match code.as_str() {
+            "NOAUTH" | "WRONGPASS" | "NOPERM" => {
+                (CacheErrorKind::Denied, "check user and password in redis.url and the user's ACL rights")
+            }
+            "OOM" => (CacheErrorKind::Full, "set maxmemory-policy to allkeys-lru, or raise maxmemory"),
+            _ if cause.is_timeout() => {
+                (CacheErrorKind::Timeout, "check the server's load, or raise redis.command_timeout")
+            }
+            _ if cause.is_io_error() || cause.is_connection_dropped() || cause.is_connection_refusal() => (
+                CacheErrorKind::Unreachable,
+                "check that redis-server runs and that redis.url names its address",
+            ),
+            _ if matches!(cause.kind(), redis::ErrorKind::AuthenticationFailed) => {
+                (CacheErrorKind::Denied, "check user and password in redis.url")
+            }
+            _ => (CacheErrorKind::Other, "see the server's log"),
+        };
+        Self { kind, what: format!("redis: {cause}"), remedy: remedy.to_owned(), cause: Some(cause) }
+    }
+}

@@ -1,0 +1,119 @@
+//! The cache in this process's memory, bounded in bytes: for `standalone`, and for tests of everything above it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use moka::Expiry;
+use moka::sync::Cache as Moka;
+
+use super::{Read, Write};
+use crate::keys::Slot;
+
+/// Entries by slot, least valuable out first.
+#[derive(Clone, Debug)]
+pub struct MemoryCache {
+    entries: Moka<Slot, Stored>,
+    /// Fields of each hash. Its lock makes a transaction one step for readers.
+    fields: Arc<RwLock<HashMap<String, BTreeSet<String>>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Stored {
+    value: Bytes,
+    ttl: Option<Duration>,
+}
+
+struct ByStored;
+
+impl Expiry<Slot, Stored> for ByStored {
+    fn expire_after_create(&self, _: &Slot, stored: &Stored, _: Instant) -> Option<Duration> {
+        stored.ttl
+    }
+    fn expire_after_update(
+        &self,
+        _: &Slot,
+        stored: &Stored,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        stored.ttl
+    }
+}
+
+impl MemoryCache {
+    /// A cache of at most `max_bytes`.
+    #[must_use]
+    pub fn new(max_bytes: u64) -> Self {
+        let weigh = |slot: &Slot, stored: &Stored| {
+            let bytes = slot.key.len() + slot.field.as_ref().map_or(0, String::len) + stored.value.len() + 64;
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        let entries = Moka::builder().max_capacity(max_bytes).weigher(weigh).expire_after(ByStored).build();
+        Self { entries, fields: Arc::default() }
+    }
+
+    pub(super) fn read(&self, slots: &[Slot]) -> Vec<Read<Bytes>> {
+        let _whole = self.fields.read().unwrap_or_else(PoisonError::into_inner);
+        slots
+            .iter()
+            .map(|slot| self.entries.get(slot).map_or(Read::Miss, |stored| Read::Hit(stored.value)))
+            .collect()
+    }
+
+    pub(super) fn read_hash(&self, key: &str) -> Read<Vec<(String, Bytes)>> {
+        let fields = self.fields.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(names) = fields.get(key) else { return Read::Miss };
+        let read = |name: &String| {
+            let stored = self.entries.get(&Slot { key: key.to_owned(), field: Some(name.clone()) })?;
+            Some((name.clone(), stored.value))
+        };
+        Read::Hit(names.iter().filter_map(read).collect())
+    }
+
+    pub(super) fn transact(&self, writes: Vec<Write>) {
+        let mut fields = self.fields.write().unwrap_or_else(PoisonError::into_inner);
+        for write in writes {
+            match write {
+                Write::Set { key, value, ttl } => {
+                    self.entries.insert(Slot { key, field: None }, Stored { value, ttl: Some(ttl) });
+                }
+                Write::SetFields { key, fields: values } => {
+                    let names = fields.entry(key.clone()).or_default();
+                    for (name, value) in values {
+                        names.insert(name.clone());
+                        self.entries.insert(
+                            Slot { key: key.clone(), field: Some(name) },
+                            Stored { value, ttl: None },
+                        );
+                    }
+                }
+                Write::DeleteFields { key, fields: gone } => {
+                    for name in gone {
+                        if let Some(names) = fields.get_mut(&key) {
+                            names.remove(&name);
+                        }
+                        self.entries.invalidate(&Slot { key: key.clone(), field: Some(name) });
+                    }
+                }
+                Write::Delete { key } => {
+                    for name in fields.remove(&key).unwrap_or_default() {
+                        self.entries.invalidate(&Slot { key: key.clone(), field: Some(name) });
+                    }
+                    self.entries.invalidate(&Slot { key, field: None });
+                }
+                // Hashes stay until they are replaced: memory has one process's life, and a bound in bytes.
+                Write::Expire { .. } => {}
+                Write::Bump { key } => {
+                    let slot = Slot { key, field: None };
+                    let count = self.entries.get(&slot).and_then(|stored| {
+                        std::str::from_utf8(&stored.value).ok().and_then(|text| text.parse::<u64>().ok())
+                    });
+                    let next = Bytes::from((count.unwrap_or(0) + 1).to_string());
+                    self.entries.insert(slot, Stored { value: next, ttl: None });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The cache in Redis: shared multiplexed connections for reads, a pool of exclusive ones for bulk writes. The only
+//! owner of Redis commands.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use bb8::Pool;
+use bb8_redis::RedisConnectionManager;
+use bytes::Bytes;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Pipeline, RedisResult};
+
+use super::{CacheError, Patience, Read, Write};
+use crate::keys::Slot;
+
+/// How to reach Redis. Every wait is bounded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// `redis://[user:password@]host:port/db` or `redis+unix:///path`.
+    pub url: String,
+    /// For making a connection.
+    pub connect_timeout: Duration,
+    /// For one small read.
+    pub command_timeout: Duration,
+    /// For a bulk read or write, to which 1 ms per slot is added.
+    pub bulk_timeout: Duration,
+    /// Connections for bulk writes.
+    pub write_connections: u32,
+}
+
+impl Default for RedisSettings {
+    fn default() -> Self {
+        Self {
+            url: "redis://127.0.0.1:6379".to_owned(),
+            connect_timeout: Duration::from_secs(2),
+            command_timeout: Duration::from_millis(50),
+            bulk_timeout: Duration::from_secs(5),
+            write_connections: 3,
+        }
+    }
+}
+
+/// Slots per round trip of a bulk read: about a megabyte of cells.
+const SLOTS_PER_ROUND_TRIP: usize = 256;
+
+/// A Redis server.
+#[derive(Clone)]
+pub struct RedisCache {
+    small: ConnectionManager,
+    bulk: ConnectionManager,
+    writers: Pool<RedisConnectionManager>,
+    settings: RedisSettings,
+}
+
+impl fmt::Debug for RedisCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisCache").finish_non_exhaustive()
+    }
+}
+
+impl RedisCache {
+    /// Prepares connections; none is made before it is needed, so a server that is down fails reads, not the start.
+    ///
+    /// # Errors
+    /// If the address cannot be read.
+    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+    pub fn connect(settings: &RedisSettings) -> Result<Self, CacheError> {
+        let bad_url = |error: redis::RedisError| {
+            CacheError::settings(
+                format!("redis.url cannot be read: {error}"),
+                "write redis://[user:password@]host:port, or redis+unix:///path",
+            )
+        };
+        let client = Client::open(settings.url.as_str()).map_err(bad_url)?;
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(3)
+            .set_max_delay(Duration::from_secs(1))
+            .set_connection_timeout(Some(settings.connect_timeout))
+            // Waits are bounded here, by the size of each read.
+            .set_response_timeout(None);
+        let manager = || ConnectionManager::new_lazy_with_config(client.clone(), config.clone());
+        let writers = Pool::builder()
+            .max_size(settings.write_connections)
+            .min_idle(Some(0))
+            .test_on_check_out(false)
+            .connection_timeout(settings.connect_timeout + settings.bulk_timeout)
+            .build_unchecked(RedisConnectionManager::new(settings.url.as_str()).map_err(bad_url)?);
+        Ok(Self { small: manager()?, bulk: manager()?, writers, settings: settings.clone() })
+    }
+
+    fn bulk_limit(&self, slots: usize) -> Duration {
+        self.settings.bulk_timeout + Duration::from_millis(slots as u64)
+    }
+
+    pub(super) async fn read(&self, slots: &[Slot], patience: Patience) -> Vec<Read<Bytes>> {
+        let (connection, limit) = match patience {
+            Patience::Small => (&self.small, self.settings.command_timeout),
+            Patience::Bulk => (&self.bulk, self.bulk_limit(slots.len())),
+        };
+        let outcome = tokio::time::timeout(limit, read_all(connection.clone(), slots)).await;
+        match outcome {
+            Ok(Ok(values)) => values.into_iter().map(|value| value.map_or(Read::Miss, Read::Hit)).collect(),
+            Ok(Err(error)) => {
+                tracing::debug!(error = %error, slots = slots.len(), "redis read failed");
+                vec![Read::Unavailable; slots.len()]
+            }
+            Err(_) => {
+                tracing::debug!(limit_ms = limit.as_millis(), slots = slots.len(), "redis read timed out");
+                vec![Read::Unavailable; slots.len()]
+            }
+        }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+    pub(super) async fn read_hash(&self, key: &str) -> Read<Vec<(String, Bytes)>> {
+        let mut connection = self.bulk.clone();
+        let command = redis::cmd("HGETALL").arg(key).to_owned();
+        let query = command.query_async::<Vec<(String, Bytes)>>(&mut connection);
+        match tokio::time::timeout(self.settings.bulk_timeout, query).await {
+            Ok(Ok(fields)) if fields.is_empty() => Read::Miss,
+            Ok(Ok(fields)) => Read::Hit(fields),
+            Ok(Err(error)) => {
+                tracing::debug!(error = %error, "redis read failed");
+                Read::Unavailable
+            }
+            Err(_) => Read::Unavailable,
+        }
+    }
+
+    pub(super) async fn transact(&self, writes: Vec<Write>) -> Result<(), CacheError> {
+        let limit = self.bulk_limit(writes.len());
+        let whole = async {
+            let mut connection = self.writers.get().await.map_err(|error| match error {
+                bb8::RunError::User(error) => CacheError::from(error),
+                bb8::RunError::TimedOut => {
+                    CacheError::timeout("redis: no connection to write with within the time limit".to_owned())
+                }
+            })?;
+            let mut pipeline = redis::pipe();
+            pipeline.atomic();
+            for write in writes {
+                push(&mut pipeline, write);
+            }
+            pipeline.query_async::<()>(&mut *connection).await.map_err(CacheError::from)
+        };
+        tokio::time::timeout(limit + self.settings.connect_timeout, whole)
+            .await
+            .map_err(|_| CacheError::timeout(format!("redis: a write took over {} s", limit.as_secs())))?
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+    pub(super) async fn ping(&self) -> Result<Duration, CacheError> {
+        let mut connection = self.small.clone();
+        let start = Instant::now();
+        let limit = self.settings.connect_timeout + self.settings.command_timeout;
+        let command = redis::cmd("PING");
+        let query = command.query_async::<String>(&mut connection);
+        tokio::time::timeout(limit, query).await.map_err(|_| {
+            CacheError::timeout(format!("redis: no answer to PING within {} ms", limit.as_millis()))
+        })??;
+        Ok(start.elapsed())
+    }
+}
+
+/// Reads slots with one HMGET per run of fields of one hash, some hundred slots a round trip.
+async fn read_all(mut connection: ConnectionManager, slots: &[Slot]) -> RedisResult<Vec<Option<Bytes>>> {
+    let mut values = Vec::with_capacity(slots.len());
+    for chunk in slots.chunks(SLOTS_PER_ROUND_TRIP) {
+        let mut pipeline = redis::pipe();
+        for run in chunk.chunk_by(|a, b| a.key == b.key && a.field.is_some() && b.field.is_some()) {
+            let fields: Vec<&String> = run.iter().filter_map(|slot| slot.field.as_ref()).collect();
+            if fields.is_empty() {
+                // A GET as a list of one, so that all replies have one shape.
+                pipeline.cmd("MGET").arg(&run[0].key);
+            } else {
+                pipeline.cmd("HMGET").arg(&run[0].key).arg(fields);
+            }
+        }
+        let replies: Vec<Vec<Option<Bytes>>> = pipeline.query_async(&mut connection).await?;
+        values.extend(replies.into_iter().flatten());
+    }
+    Ok(values)
+}
+
+fn push(pipeline: &mut Pipeline, write: Write) {
+    let milliseconds = |ttl: Duration| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
+    match write {
+        Write::Set { key, value, ttl } => {
+            pipeline.cmd("SET").arg(key).arg(&value[..]).arg("PX").arg(milliseconds(ttl));
+        }
+        Write::SetFields { key, fields } => {
+            if fields.is_empty() {
+                return;
+            }
+            let command = pipeline.cmd("HSET").arg(key);
+            for (field, value) in fields {
+                command.arg(field).arg(&value[..]);
+            }
+        }
+        Write::DeleteFields { key, fields } => {
+            if fields.is_empty() {
+                return;
+            }
+            pipeline.cmd("HDEL").arg(key).arg(fields);
+        }
+        Write::Delete { key } => {
+            pipeline.cmd("UNLINK").arg(key);
+        }
+        Write::Expire { key, ttl } => {
+            pipeline.cmd("PEXPIRE").arg(key).arg(milliseconds(ttl));
+        }
+        Write::Bump { key } => {
+            pipeline.cmd("INCR").arg(key);
+        }
+    }
+    pipeline.ignore();
+}

@@ -1,0 +1,50 @@
+//! The writes of a transaction.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Sets a key for a time.
+    Set {
+        /// Key.
+        key: String,
+        /// Value.
+        value: Bytes,
+        /// Hard expiry from now.
+        ttl: Duration,
+    },
+    /// Sets fields of a hash.
+    SetFields {
+        /// Key of the hash.
+        key: String,
+        /// Fields and values.
+        fields: Vec<(String, Bytes)>,
+    },
+    /// Removes fields of a hash.
+    DeleteFields {
+        /// Key of the hash.
+        key: String,
+        /// Fields.
+        fields: Vec<String>,
+    },
+    /// Removes a key.
+    Delete {
+        /// Key.
+        key: String,
+    },
+    /// Sets the time after which a key goes.
+    Expire {
+        /// Key.
+        key: String,
+        /// Hard expiry from now.
+        ttl: Duration,
+    },
+    /// Adds 1 to a counter.
+    Bump {
+        /// Key.
+        key: String,
+    },
+}

@@ -1,0 +1,106 @@
+//! Settings: TOML files as written ([`raw`]), checked into what the programs use, all errors at once.
+
+mod check;
+mod raw;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cache::{RedisSettings, Ttl};
+use crate::model::Rules;
+use crate::runtime::logging::LogFormat;
+use crate::source::postgres::PostgresSettings;
+
+pub use check::{Problem, SettingsError};
+
+/// Settings that warmer and gateway share.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Redis.
+    pub redis: RedisSettings,
+    /// Prefix of all keys.
+    pub prefix: String,
+    /// PostgreSQL.
+    pub postgres: PostgresSettings,
+    /// Rules of metrics and diagnosis.
+    pub rules: Rules,
+    /// Expiries.
+    pub ttl: Ttl,
+    /// Limit of an inflated payload in bytes.
+    pub max_inflated: u64,
+    /// Days of cells that are kept, back from the last data day.
+    pub retention_days: i32,
+    /// Log.
+    pub log: LogSettings,
+    /// What only the warmer uses.
+    pub warm: WarmSettings,
+    /// What only the gateway uses.
+    pub gateway: GatewaySettings,
+}
+
+/// Log settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Form.
+    pub format: LogFormat,
+    /// Level or filter.
+    pub filter: String,
+}
+
+/// Settings of the warmer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WarmSettings {
+    /// Share of the stores, those with most lines, whose order lines are kept (L1): 0 to 1.
+    pub hot_share: f64,
+    /// Days of order lines (L1) that are kept of those stores, back from the last data day.
+    pub order_days: i32,
+    /// Stores read from the source at the same time.
+    pub parallel_stores: usize,
+    /// Threads that compute; 0 = one per core.
+    pub threads: usize,
+}
+
+/// Settings of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewaySettings {
+    /// Address and port.
+    pub listen: String,
+    /// Connections at the same time.
+    pub max_connections: usize,
+    /// From a request's first byte to its answer.
+    pub request_timeout: Duration,
+    /// For reading a request's head.
+    pub header_timeout: Duration,
+    /// Bytes of a request's head, the URL included.
+    pub max_header_bytes: usize,
+    /// Time in which requests in flight may finish after a stop was asked for.
+    pub drain_timeout: Duration,
+    /// Threads that compute; 0 = one per core.
+    pub threads: usize,
+    /// Computations that may run or wait.
+    pub compute_queue: usize,
+    /// Store-days that one question may read from the source.
+    pub max_source_store_days: usize,
+    /// How long a directory read from the source is used.
+    pub directory_ttl: Duration,
+}
+
+impl Settings {
+    /// Reads settings from files (later ones override earlier ones), then from the environment.
+    ///
+    /// # Errors
+    /// All problems at once, each with file, key, value and limit.
+    pub fn load(
+        files: &[PathBuf],
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
+        check::load(files, environment)
+    }
+}
+
+/// The process's environment, for [`Settings::load`]; tests pass maps.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "the owner of environment variables")]
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,0 +1,81 @@
+//! Settings as written: every key optional, unknown keys refused.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// One column name, or several of which the first non-empty value counts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Names {
+    One(String),
+    Several(Vec<String>),
+}
+
+macro_rules! raw {
+    ($($name:ident { $($field:ident: $type:ty,)* })*) => {
+        $(
+            #[derive(Clone, Debug, Default, Deserialize)]
+            #[serde(deny_unknown_fields, default)]
+            pub(super) struct $name { $(pub(super) $field: Option<$type>,)* }
+
+            impl $name {
+                /// Takes every key that `other` sets.
+                pub(super) fn override_with(&mut self, other: Self) {
+                    $(if other.$field.is_some() { self.$field = other.$field; })*
+                }
+            }
+        )*
+    };
+}
+
+raw! {
+    Redis {
+        url: String, prefix: String, connect_timeout: String, command_timeout: String, bulk_timeout: String,
+        write_connections: u32,
+    }
+    Postgres {
+        url: String, table: String, timezone: String, connections: usize, connect_timeout: String,
+        statement_timeout: String, wait_timeout: String, columns: BTreeMap<String, Names>,
+    }
+    Rules {
+        fee_channels: Vec<String>, consumable_categories: Vec<String>, notice_price: String, high_delivery: String,
+    }
+    Cache {
+        profile: String, orders: String, cells: String, answers: String, hot: String, max_inflated: String,
+        retention_days: i32,
+    }
+    Warm { hot_share: f64, order_days: i32, parallel_stores: usize, threads: usize, }
+    Gateway {
+        listen: String, max_connections: usize, request_timeout: String, header_timeout: String,
+        max_header_bytes: String, drain_timeout: String, threads: usize, compute_queue: usize,
+        max_source_store_days: usize, directory_ttl: String,
+    }
+    Log { format: String, filter: String, }
+}
+
+/// A settings file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) redis: Redis,
+    pub(super) postgres: Postgres,
+    pub(super) rules: Rules,
+    pub(super) cache: Cache,
+    pub(super) warm: Warm,
+    pub(super) gateway: Gateway,
+    pub(super) log: Log,
+}
+
+impl File {
+    pub(super) fn override_with(&mut self, other: Self) {
+        let Self { redis, postgres, rules, cache, warm, gateway, log } = other;
+        self.redis.override_with(redis);
+        self.postgres.override_with(postgres);
+        self.rules.override_with(rules);
+        self.cache.override_with(cache);
+        self.warm.override_with(warm);
+        self.gateway.override_with(gateway);
+        self.log.override_with(log);
+    }
+}

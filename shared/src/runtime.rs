@@ -1,0 +1,16 @@
+//! What both daemons need to run: logging, signals, a bounded pool for computing, and the wall clock.
+
+pub mod compute;
+pub mod logging;
+pub mod shutdown;
+
+pub use compute::{Busy, ComputePool};
+
+/// Milliseconds since 1970 by the wall clock.
+#[must_use]
+pub fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+/// Version of the program for `--version` and logs.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,28 @@
+//! Where the server programs are.
+
+use std::path::PathBuf;
+
+/// The path of a program, from `PATH` or from the folders in which Debian keeps PostgreSQL's (newest version first).
+///
+/// # Panics
+/// When it is nowhere; the message says which package has it.
+pub(crate) fn find(program: &str, package: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .collect();
+    versions.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+    std::env::split_paths(&path)
+        .chain(versions.into_iter().map(|(_, folder)| folder))
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| {
+            panic!(
+                "{program} was not found in PATH or /usr/lib/postgresql/*/bin: this test needs it. \
+                 Install it with `apt-get install {package}` (or put it into PATH) and run the tests again"
+            )
+        })
+}

@@ -1,0 +1,149 @@
+//! A private Redis server.
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::process::{Supervised, free_port};
+
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// A Redis server of one test: empty, on a free port of 127.0.0.1, without persistence. It ends when dropped.
+#[derive(Debug)]
+pub struct RedisServer {
+    process: Option<Supervised>,
+    port: u16,
+    args: Vec<String>,
+    folder: TempDir,
+}
+
+impl RedisServer {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When `redis-server` is not installed or does not start.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one with more arguments for `redis-server`, such as `["--maxmemory", "10mb"]`.
+    ///
+    /// # Panics
+    /// As [`RedisServer::start`].
+    pub async fn start_with(args: &[&str]) -> Self {
+        let mut last = String::new();
+        // Somebody else may take a free port before the server does.
+        for _ in 0..5 {
+            let mut server = Self {
+                process: None,
+                port: free_port(),
+                args: args.iter().map(ToString::to_string).collect(),
+                folder: TempDir::with_prefix("hotshelf-redis-").expect("a temp folder"),
+            };
+            match server.try_start().await {
+                Ok(()) => return server,
+                Err(failure) => last = failure,
+            }
+        }
+        panic!("redis-server does not start: {last}");
+    }
+
+    /// `redis://127.0.0.1:port/`
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://{}/", self.address())
+    }
+
+    /// `127.0.0.1:port`
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The port, the same after every [`RedisServer::start_again`].
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills the server; whoever connects now is refused.
+    pub fn stop(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts the stopped server again on the same port, empty.
+    ///
+    /// # Panics
+    /// As [`RedisServer::start`].
+    pub async fn start_again(&mut self) {
+        self.stop();
+        if let Err(failure) = self.try_start().await {
+            panic!("redis-server does not start again on port {}: {failure}", self.port);
+        }
+    }
+
+    async fn try_start(&mut self) -> Result<(), String> {
+        let program = crate::binary::find("redis-server", "redis-server");
+        let folder = self.folder.path();
+        let mut args: Vec<String> = ["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"]
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        args.push(folder.display().to_string());
+        args.extend(["--save", "", "--appendonly", "no", "--daemonize", "no"].map(str::to_owned));
+        args.extend(self.args.iter().cloned());
+        let mut process = Supervised::start(&program, &args, folder, "KILL", None);
+        let start = std::time::Instant::now();
+        loop {
+            if let Some(failure) = process.ended() {
+                return Err(failure);
+            }
+            if answers(self.port).await {
+                self.process = Some(process);
+                return Ok(());
+            }
+            if start.elapsed() > START_LIMIT {
+                return Err(format!("no answer within {START_LIMIT:?}"));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Whether a PING gets an answer; a demand for a password is one.
+async fn answers(port: u16) -> bool {
+    let ping = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"PING\r\n").await?;
+        let mut answer = [0u8; 7];
+        stream.read_exact(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer.starts_with(b"+PONG") || answer.starts_with(b"-NOAUTH"))
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(1), ping).await, Ok(Ok(true)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn starts_stops_and_starts_again() {
+        let mut server = RedisServer::start().await;
+        assert!(answers(server.port()).await);
+        server.stop();
+        assert!(!answers(server.port()).await);
+        server.start_again().await;
+        assert!(answers(server.port()).await);
+        let (port, folder) = (server.port(), server.folder.path().to_owned());
+        drop(server);
+        assert!(!answers(port).await && !folder.exists());
+    }
+
+    #[tokio::test]
+    async fn takes_more_arguments() {
+        let server = RedisServer::start_with(&["--requirepass", "secret"]).await;
+        assert!(answers(server.port()).await);
+    }
+}

@@ -1,0 +1,203 @@
+//! The warmer's commands, settings and exit codes: 0, 1 at run time, 64 usage, 78 settings.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use shared::cache::{Cache, Levels, RedisCache};
+use shared::config::{Settings, process_environment};
+use shared::keys::Keys;
+use shared::runtime::{ComputePool, logging};
+use shared::source::Source;
+use shared::source::files::{FileSource, MappingChoice, ReadOptions};
+use shared::source::postgres::PostgresSource;
+
+use crate::import::{self, ImportArgs, Target};
+use crate::once::{Warming, once};
+
+/// Usage error, as in sysexits.h.
+const EXIT_USAGE: u8 = 64;
+/// Settings error, as in sysexits.h.
+const EXIT_SETTINGS: u8 = 78;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "warmer",
+    version,
+    about = "Keeps the answers of Hotshelf's dashboards ready in Redis",
+    after_help = "Examples:\n  warmer import export.csv --into postgres\n  warmer once --config config/warmer.toml\n\n\
+                  Addresses and passwords may come from HOTSHELF_REDIS_URL and HOTSHELF_POSTGRES_URL.\n\
+                  Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong settings."
+)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Settings file; later ones override earlier ones
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// Address of Redis, instead of redis.url
+    #[arg(long, global = true, value_name = "URL")]
+    redis: Option<String>,
+    /// Address of PostgreSQL, instead of postgres.url
+    #[arg(long, global = true, value_name = "URL")]
+    postgres: Option<String>,
+    /// Check the settings and exit
+    #[arg(long, global = true)]
+    check_config: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring order files into PostgreSQL or a folder
+    Import(ImportArgs),
+    /// Read all stores and make every level ready, once
+    Once(OnceArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  warmer once\n  warmer once --orders exports/ --redis redis://127.0.0.1:6379\n  warmer once --output json")]
+struct OnceArgs {
+    /// Order files to read instead of PostgreSQL: a file or a folder
+    #[arg(long, value_name = "FILE|FOLDER")]
+    orders: Option<PathBuf>,
+    /// How the closing report is written
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// Runs the command line of this process.
+pub async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors.
+            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let Common { config, redis, postgres, check_config } = cli.common;
+    let environment = |name: &str| match name {
+        "HOTSHELF_REDIS_URL" => redis.clone().or_else(|| process_environment(name)),
+        "HOTSHELF_POSTGRES_URL" => postgres.clone().or_else(|| process_environment(name)),
+        _ => process_environment(name),
+    };
+    let settings = match Settings::load(&config, &environment) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(EXIT_SETTINGS);
+        }
+    };
+    if check_config {
+        println!("the settings fit");
+        return ExitCode::SUCCESS;
+    }
+    if let Err(error) = logging::start(settings.log.format, &settings.log.filter) {
+        eprintln!("error: log.filter {:?} cannot be used: {error}", settings.log.filter);
+        return ExitCode::from(EXIT_SETTINGS);
+    }
+    let outcome = match cli.command {
+        Command::Import(args) => run_import(&settings, args).await,
+        Command::Once(args) => run_once(&settings, args).await,
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run_import(settings: &Settings, args: ImportArgs) -> anyhow::Result<ExitCode> {
+    import::run(args, async |into| match into {
+        import::Into::Folder(folder) => Ok(Target::Folder(folder)),
+        import::Into::Postgres => Ok(Target::Postgres(PostgresSource::new(&settings.postgres)?)),
+    })
+    .await
+}
+
+async fn run_once(settings: &Settings, args: OnceArgs) -> anyhow::Result<ExitCode> {
+    let source = match &args.orders {
+        Some(path) => {
+            tracing::info!(path = %path.display(), "reading order files");
+            let options = ReadOptions::default();
+            Source::Files(FileSource::open(path.clone(), &MappingChoice::Auto, &options).await?)
+        }
+        None => Source::Postgres(PostgresSource::new(&settings.postgres)?),
+    };
+    let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
+    // Before hours of reading: the answer must have somewhere to go.
+    cache.ping().await?;
+    let levels = levels(settings, cache);
+    let compute = ComputePool::new(settings.warm.threads, settings.warm.parallel_stores)
+        .context("cannot start the computing threads; lower warm.threads")?;
+    let warming = Warming::new(settings, source, levels, compute);
+    let mut show = Show::new();
+    let report = once(&warming, |done, total| show.update(done, total)).await?;
+    show.finish();
+    match args.output {
+        Output::Text => println!("{}", report.text()),
+        Output::Json => println!("{}", report.json()?),
+    }
+    Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The levels of these settings in a cache.
+#[must_use]
+pub fn levels(settings: &Settings, cache: Cache) -> Levels {
+    let keys = Keys::new(&settings.prefix);
+    Levels::new(cache, keys, settings.rules.fingerprint(), settings.ttl, settings.max_inflated)
+}
+
+/// Progress by stores: a bar at a terminal, log lines elsewhere.
+struct Show {
+    bar: Option<ProgressBar>,
+    logged: Instant,
+}
+
+/// Time between two log lines.
+const PERIOD: Duration = Duration::from_secs(5);
+
+impl Show {
+    fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(0);
+            if let Ok(style) = ProgressStyle::with_template("warming {wide_bar} {pos}/{len} stores {elapsed} (eta {eta})") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { bar, logged: Instant::now() }
+    }
+
+    fn update(&mut self, done: usize, total: usize) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        } else if self.logged.elapsed() >= PERIOD {
+            self.logged = Instant::now();
+            tracing::info!(done, total, "warming stores");
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

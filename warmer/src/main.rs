@@ -1,0 +1,8 @@
+//! The warmer's program: wires the commands to the process.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    warmer::cli::main().await
+}

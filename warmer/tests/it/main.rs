@@ -1,0 +1,4 @@
+//! Integration tests of the warmer.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod import;
