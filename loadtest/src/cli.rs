@@ -1,0 +1,317 @@
+//! The load tester's commands and exit codes: 0, 1 at run time or when answers differ, 64 usage.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use shared::config::process_environment;
+use shared::model::Day;
+
+use crate::check::{CheckReport, CheckSettings, check};
+use crate::client::Gateway;
+use crate::generate::{GenerateSettings, Generator};
+use crate::record;
+use crate::recording;
+use crate::target::{Target, write_all};
+
+/// Usage error, as in sysexits.h.
+const EXIT_USAGE: u8 = 64;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "loadtest",
+    version,
+    about = "Order data of any size, and checks of a running gateway against recorded answers",
+    after_help = "Examples:\n  loadtest generate --stores 30 --days 60 --out orders.parquet\n  \
+                  loadtest check answers.json --url http://127.0.0.1:8080\n\n\
+                  Exit codes: 0 done and equal, 1 failed or different, 64 wrong usage."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make order lines of invented stores in the shape of real ones
+    Generate(GenerateArgs),
+    /// Replay recorded requests and report every difference in the answers
+    Check(CheckArgs),
+    /// Record the answers of a running gateway, for a later check
+    Record(RecordArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  loadtest generate --stores 30 --days 60 --out orders.parquet\n  \
+                        loadtest generate --stores 100 --days 30 --lines 30000 --out big.csv\n  \
+                        loadtest generate --stores 5 --days 90 --into postgres --postgres postgres://hotshelf@127.0.0.1/demo\n\n\
+                        The same settings give the same lines. The address may come from HOTSHELF_POSTGRES_URL.")]
+struct GenerateArgs {
+    /// Number of stores
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    stores: u32,
+    /// Number of days
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    days: u32,
+    /// Exactly so many lines per store over all days; without it, about 1,000 a day
+    #[arg(long, value_name = "N")]
+    lines: Option<u64>,
+    /// Another number gives other data
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Last day
+    #[arg(long, value_name = "YYYY-MM-DD", default_value = "2026-03-07")]
+    last_day: Day,
+    /// Write to this file, .parquet or .csv
+    #[arg(long, value_name = "FILE", required_unless_present = "into", conflicts_with = "into")]
+    out: Option<PathBuf>,
+    /// Write into the table `orders` of a database, in one transaction
+    #[arg(long, value_enum)]
+    into: Option<Place>,
+    /// Address of PostgreSQL
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// Replace what the database has of the same stores and days
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Place {
+    Postgres,
+}
+
+#[derive(Debug, Args)]
+struct GatewayArgs {
+    /// Address of the gateway
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// Bearer token, also from HOTSHELF_TOKEN
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Requests under way at a time
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    parallel: u16,
+    /// Seconds to wait for an answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  loadtest check answers.json --url http://127.0.0.1:8080\n  \
+                        loadtest check answers.json --output json --differences 50\n\n\
+                        FILE is a JSON list of {\"path\", \"meta\", \"data\"}, as `loadtest record` makes it. Numbers are compared \
+                        as exact decimals; the order of lists counts, the order of keys is reported on its own.")]
+struct CheckArgs {
+    /// Recorded requests with their answers
+    file: PathBuf,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    /// Differences shown per request
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    differences: usize,
+    /// How the report is written
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  loadtest record answers.json --paths paths.txt --url http://127.0.0.1:8080\n\n\
+                        paths.txt has one path with query per line, percent-encoded; lines that begin with # are left out."
+)]
+struct RecordArgs {
+    /// File to write
+    file: PathBuf,
+    /// List of paths
+    #[arg(long, value_name = "FILE")]
+    paths: PathBuf,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+/// Runs the program.
+pub async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors.
+            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let done = match cli.command {
+        Command::Generate(args) => run_generate(args).await,
+        Command::Check(args) => run_check(&args).await,
+        Command::Record(args) => run_record(&args).await,
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn bar(length: u64, what: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let template = format!("{{bar:40}} {{human_pos}}/{{human_len}} {what} {{eta}}");
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style)
+}
+
+fn usage(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+async fn run_generate(args: GenerateArgs) -> anyhow::Result<ExitCode> {
+    let settings = GenerateSettings {
+        stores: args.stores,
+        days: args.days,
+        lines_per_store: args.lines,
+        seed: args.seed,
+        last_day: args.last_day,
+    };
+    let generator = match Generator::new(&settings) {
+        Ok(generator) => generator,
+        Err(error) => return Ok(usage(&error)),
+    };
+    let target = match args.out {
+        Some(path) => match Target::file(path) {
+            Ok(target) => target,
+            Err(error) => return Ok(usage(&error)),
+        },
+        None => match args.postgres.or_else(|| process_environment("HOTSHELF_POSTGRES_URL")) {
+            Some(url) => Target::Postgres { url, replace: args.yes },
+            None => {
+                return Ok(usage(&"no database is named; pass --postgres URL or set HOTSHELF_POSTGRES_URL"));
+            }
+        },
+    };
+    // Days of natural size are near this; the bar need not be exact.
+    let per_store = args.lines.unwrap_or(u64::from(args.days) * 1_040);
+    let bar = bar(per_store * u64::from(args.stores), "lines");
+    let started = Instant::now();
+    let shown = bar.clone();
+    let lines = write_all(generator, &target, move |lines| shown.inc(lines)).await?;
+    bar.finish_and_clear();
+    let seconds = started.elapsed().as_secs_f64();
+    let place = match &target {
+        Target::File(path) => path.display().to_string(),
+        Target::Postgres { .. } => "PostgreSQL".to_owned(),
+    };
+    let first = settings.last_day.plus(1 - settings.days.cast_signed());
+    println!(
+        "{lines} lines of {} stores, {first} to {}, in {place} after {seconds:.1} s",
+        settings.stores, settings.last_day
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+impl GatewayArgs {
+    fn connect(&self) -> anyhow::Result<Gateway> {
+        let token = self.token.clone().or_else(|| process_environment("HOTSHELF_TOKEN"));
+        Gateway::new(&self.url, token.as_deref(), Duration::from_secs(self.timeout))
+    }
+}
+
+async fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let gateway = match args.gateway.connect() {
+        Ok(gateway) => gateway,
+        Err(error) => return Ok(usage(&format!("{error:#}"))),
+    };
+    let recorded = recording::read(&args.file)?;
+    let settings = CheckSettings { parallel: args.gateway.parallel.into(), shown: args.differences };
+    let bar = bar(recorded.len() as u64, "requests");
+    let report = check(&gateway, &recorded, &settings, || bar.inc(1)).await?;
+    bar.finish_and_clear();
+    match args.output {
+        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Output::Text => print_report(&report),
+    }
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_report(report: &CheckReport) {
+    for finding in &report.findings {
+        println!("{}", finding.path);
+        if let Some(failure) = &finding.failure {
+            println!("  {failure}");
+        }
+        for difference in &finding.differences {
+            println!("  {difference}");
+        }
+        if finding.more > 0 {
+            println!("  and {} more", finding.more);
+        }
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    let mut row = |name: &str, value: u64| {
+        table.add_row([name.to_owned(), value.to_string()]);
+    };
+    row("requests", report.requests);
+    row("equal", report.equal);
+    row("different", report.different);
+    row("failed", report.failed);
+    row("differences of content", report.value_differences);
+    row("differences of key order", report.key_order_differences);
+    for (outcome, count) in &report.x_cache {
+        row(&format!("X-Cache {outcome}"), *count);
+    }
+    println!("{table}\n{:.1} s", report.seconds);
+}
+
+async fn run_record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
+    let gateway = match args.gateway.connect() {
+        Ok(gateway) => gateway,
+        Err(error) => return Ok(usage(&format!("{error:#}"))),
+    };
+    let text = std::fs::read_to_string(&args.paths)
+        .with_context(|| format!("cannot read {}", args.paths.display()))?;
+    let paths = record::paths(&text);
+    if paths.is_empty() {
+        return Ok(usage(&format!("{} names no path", args.paths.display())));
+    }
+    let bar = bar(paths.len() as u64, "requests");
+    let recorded = record::record(&gateway, &paths, args.gateway.parallel.into(), || bar.inc(1)).await?;
+    bar.finish_and_clear();
+    recording::write(&args.file, &recorded)?;
+    println!("{} answers recorded in {}", recorded.len(), args.file.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+        assert!(Cli::try_parse_from(["loadtest", "generate"]).is_err());
+        assert!(Cli::try_parse_from(["loadtest", "generate", "--into", "postgres"]).is_ok());
+        assert!(
+            Cli::try_parse_from(["loadtest", "generate", "--out", "a.csv", "--into", "postgres"]).is_err()
+        );
+        assert!(
+            Cli::try_parse_from(["loadtest", "generate", "--out", "a.csv", "--last-day", "2026-02-30"])
+                .is_err()
+        );
+    }
+}

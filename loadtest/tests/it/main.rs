@@ -1,0 +1,5 @@
+//! The load tester against a small real server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod check;
+mod server;

@@ -1,0 +1,34 @@
+//! A server on a free port that answers by path, over real HTTP.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+pub(crate) type Handler = fn(&Request<Incoming>) -> Response<Full<Bytes>>;
+
+/// Starts the server; it ends with the test's runtime.
+pub(crate) async fn start(handler: Handler) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut accepting = JoinSet::new();
+    accepting.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service = service_fn(move |request| async move { Ok::<_, Infallible>(handler(&request)) });
+            connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    // Dropped, the set would end the server at once; the runtime ends it with the test.
+    accepting.detach_all();
+    address
+}
