@@ -1,7 +1,7 @@
 //! What all requests share: levels, source, computing threads, and the directory of stores.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use shared::cache::{Levels, Read};
@@ -31,7 +31,6 @@ struct Inner {
     max_source_store_days: usize,
     directory_ttl: Duration,
     directory: Mutex<Option<Known>>,
-    ready: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -41,7 +40,7 @@ struct Known {
 }
 
 impl App {
-    /// Ready at once.
+    /// From settings and what was connected.
     #[must_use]
     pub fn new(settings: &Settings, levels: Levels, source: Source, compute: ComputePool) -> Self {
         let inner = Inner {
@@ -52,7 +51,6 @@ impl App {
             max_source_store_days: settings.gateway.max_source_store_days,
             directory_ttl: settings.gateway.directory_ttl,
             directory: Mutex::default(),
-            ready: AtomicBool::new(true),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -87,17 +85,6 @@ impl App {
         self.inner.max_source_store_days
     }
 
-    /// Whether requests are welcome.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.inner.ready.load(Ordering::Relaxed)
-    }
-
-    /// Says whether requests are welcome.
-    pub fn set_ready(&self, ready: bool) {
-        self.inner.ready.store(ready, Ordering::Relaxed);
-    }
-
     /// All stores: from the cache, else from the source; one request reads for all that wait.
     ///
     /// # Errors
@@ -123,5 +110,54 @@ impl App {
         let directory = Arc::new(directory);
         *known = Some(Known { directory: Arc::clone(&directory), until: Instant::now() + ttl });
         Ok(directory)
+    }
+}
+
+/// What a listener serves while the app gets ready, serves, and stops. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Front {
+    state: Arc<FrontState>,
+}
+
+#[derive(Debug, Default)]
+struct FrontState {
+    app: OnceLock<App>,
+    stopping: AtomicBool,
+}
+
+impl Front {
+    /// A front behind which nothing is ready yet: alive, not ready, and no answers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens: from now on questions are answered.
+    pub fn open(&self, app: App) {
+        // A second app would be a mistake of the program; the first one stays.
+        let _ = self.state.app.set(app);
+    }
+
+    /// Says that no more requests are welcome; those that come are answered still.
+    pub fn stop(&self) {
+        self.state.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The app, once it is ready.
+    #[must_use]
+    pub fn app(&self) -> Option<&App> {
+        self.state.app.get()
+    }
+
+    /// Why requests are not welcome, if they are not.
+    #[must_use]
+    pub fn not_ready(&self) -> Option<&'static str> {
+        if self.state.stopping.load(Ordering::Relaxed) {
+            Some("stopping")
+        } else if self.app().is_none() {
+            Some("not warm yet")
+        } else {
+            None
+        }
     }
 }

@@ -13,8 +13,8 @@ use shared::source::Source;
 use shared::source::postgres::PostgresSource;
 use tokio::net::TcpListener;
 
-use crate::App;
 use crate::server;
+use crate::{App, Front};
 
 /// Usage error, as in sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -108,9 +108,10 @@ async fn run(settings: &Settings) -> anyhow::Result<()> {
     if let Err(error) = levels.cache().ping().await {
         tracing::warn!(error = %error, "redis does not answer; answers come from the source");
     }
-    let app = App::new(settings, levels, Source::Postgres(source), compute);
+    let front = Front::new();
+    front.open(App::new(settings, levels, Source::Postgres(source), compute));
     tracing::info!(address = %listener.local_addr()?, "listening");
-    server::serve(app, listener, &settings.gateway, stop_signal()).await;
+    server::serve(front, listener, &settings.gateway, stop_signal()).await;
     Ok(())
 }
 
@@ -124,7 +125,7 @@ pub async fn bind(address: &str) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("cannot listen on {address}; choose another with --listen ADDRESS:PORT"))
 }
 
-/// Completes when the process is asked to stop; a second signal ends it at once.
+/// Completes when the process is asked to stop.
 pub async fn stop_signal() {
     match shutdown::requested().await {
         Ok(signal) => tracing::info!(signal, "stopping; finishing what is in flight"),

@@ -20,4 +20,4 @@ pub mod represent;
 pub mod server;
 pub mod service;
 
-pub use app::App;
+pub use app::{App, Front};

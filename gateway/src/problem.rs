@@ -101,6 +101,13 @@ impl Problem {
         Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
+    /// Nothing is ready yet.
+    #[must_use]
+    pub fn starting() -> Self {
+        let detail = "the data are being made ready; try again in a moment";
+        Self { retry_after: Some(2), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
     /// Something that must not happen, without its internals.
     #[must_use]
     pub fn internal() -> Self {

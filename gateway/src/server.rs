@@ -14,21 +14,21 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
 
-use crate::app::App;
+use crate::app::Front;
 use crate::service;
 
 /// Wait after a failed accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` completes, then finishes what is in flight within the drain limit.
-pub async fn serve(app: App, listener: TcpListener, settings: &GatewaySettings, stop: impl Future<Output = ()>) {
+pub async fn serve(front: Front, listener: TcpListener, settings: &GatewaySettings, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(settings.max_connections));
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
     let limit = settings.request_timeout;
     let service = {
-        let app = app.clone();
-        let routes = tower::service_fn(move |request| service::handle(app.clone(), request, limit));
+        let front = front.clone();
+        let routes = tower::service_fn(move |request| service::handle(front.clone(), request, limit));
         BoxCloneSyncService::new(ServiceBuilder::new().service(routes))
     };
     let mut server = Builder::new();
@@ -65,7 +65,7 @@ pub async fn serve(app: App, listener: TcpListener, settings: &GatewaySettings, 
             drop(place);
         });
     }
-    app.set_ready(false);
+    front.stop();
     drop(listener);
     connections.close();
     let open = connections.len();

@@ -11,7 +11,7 @@ use hyper::body::Body as _;
 use shared::answers::{Ask, Document, Query};
 use shared::runtime::now_ms;
 
-use crate::app::App;
+use crate::app::{App, Front};
 use crate::parameters::{self, Asked, OrdersAsk, Route};
 use crate::problem::Problem;
 use crate::{ladder, order_pages, represent};
@@ -30,11 +30,11 @@ pub type ResponseBody = Full<Bytes>;
 ///
 /// # Errors
 /// Never.
-pub async fn handle<B>(app: App, request: Request<B>, limit: Duration) -> Result<Response<ResponseBody>, Infallible> {
+pub async fn handle<B>(front: Front, request: Request<B>, limit: Duration) -> Result<Response<ResponseBody>, Infallible> {
     let started = now_ms();
     let request_id = request_id(&request);
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let outcome = match tokio::time::timeout(limit, route(&app, &request)).await {
+    let outcome = match tokio::time::timeout(limit, route(&front, &request)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Problem::timeout()),
     };
@@ -82,7 +82,7 @@ fn problem_response(problem: &Problem, request_id: &str) -> Response<ResponseBod
     response
 }
 
-async fn route<B>(app: &App, request: &Request<B>) -> Result<Response<ResponseBody>, Problem> {
+async fn route<B>(front: &Front, request: &Request<B>) -> Result<Response<ResponseBody>, Problem> {
     let uri = request.uri();
     let length = uri.path_and_query().map_or(0, |path| path.as_str().len());
     if length > MAX_URI_BYTES {
@@ -105,8 +105,11 @@ async fn route<B>(app: &App, request: &Request<B>) -> Result<Response<ResponseBo
     }
     match (path, route) {
         ("/livez", _) => Ok(plain(StatusCode::OK, "alive\n".to_owned())),
-        (_, Some(route)) => question(app, request, &route).await,
-        _ => Ok(ready(app).await),
+        (_, Some(route)) => match front.app() {
+            Some(app) => question(app, request, &route).await,
+            None => Err(Problem::starting()),
+        },
+        _ => Ok(ready(front).await),
     }
 }
 
@@ -118,23 +121,19 @@ fn plain(status: StatusCode, text: String) -> Response<ResponseBody> {
 }
 
 /// Ready, or the list of reasons.
-async fn ready(app: &App) -> Response<ResponseBody> {
-    let mut reasons = Vec::new();
-    if !app.is_ready() {
-        reasons.push("not warm yet, or stopping".to_owned());
-    }
-    let mut warnings = Vec::new();
-    if let Err(error) = app.levels().cache().ping().await {
-        // Answers still come from the source.
-        warnings.push(format!("cache: {error}"));
-    }
-    let (status, first) = if reasons.is_empty() {
-        (StatusCode::OK, "ready".to_owned())
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}", reasons.join("; ")))
+async fn ready(front: &Front) -> Response<ResponseBody> {
+    let (status, mut text) = match front.not_ready() {
+        None => (StatusCode::OK, "ready\n".to_owned()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
     };
-    warnings.insert(0, first);
-    plain(status, format!("{}\n", warnings.join("\n")))
+    if let Some(app) = front.app()
+        && let Err(error) = app.levels().cache().ping().await
+    {
+        // Answers still come from the source.
+        tracing::warn!(error = %error, "the cache does not answer");
+        text.push_str("warning: the cache does not answer; answers come from the source\n");
+    }
+    plain(status, text)
 }
 
 async fn question<B>(app: &App, request: &Request<B>, route: &Route) -> Result<Response<ResponseBody>, Problem> {

@@ -104,7 +104,7 @@ struct GatewayArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  loadtest check answers.json --url http://127.0.0.1:8080\n  \
-                        loadtest check answers.json --output json --differences 50\n\n\
+                        loadtest check answers.json --output json --max-differences 50\n\n\
                         FILE is a JSON list of {\"path\", \"meta\", \"data\"}, as `loadtest record` makes it. Numbers are compared \
                         as exact decimals; the order of lists counts, the order of keys is reported on its own.")]
 struct CheckArgs {
@@ -114,7 +114,7 @@ struct CheckArgs {
     gateway: GatewayArgs,
     /// Differences shown per request
     #[arg(long, value_name = "N", default_value_t = 10)]
-    differences: usize,
+    max_differences: usize,
     /// How the report is written
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -235,7 +235,7 @@ async fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         Err(error) => return Ok(usage(&format!("{error:#}"))),
     };
     let recorded = recording::read(&args.file)?;
-    let settings = CheckSettings { parallel: args.gateway.parallel.into(), shown: args.differences };
+    let settings = CheckSettings { parallel: args.gateway.parallel.into(), shown: args.max_differences };
     let bar = bar(recorded.len() as u64, "requests");
     let report = check(&gateway, &recorded, &settings, || bar.inc(1)).await?;
     bar.finish_and_clear();
