@@ -7,10 +7,7 @@ use shared::model::Money;
 
 /// Each column of ours and the columns of the table that may fill it.
 fn mapping(pairs: &[(Column, &[&str])]) -> BTreeMap<Column, Vec<String>> {
-    pairs
-        .iter()
-        .map(|(column, names)| (*column, names.iter().map(ToString::to_string).collect()))
-        .collect()
+    pairs.iter().map(|(column, names)| (*column, names.iter().map(ToString::to_string).collect())).collect()
 }
 
 fn platform() -> BTreeMap<Column, Vec<String>> {
@@ -163,7 +160,8 @@ async fn a_view_with_times_as_text() {
     assert_eq!(directory.get("a").map(|info| (info.name.as_str(), info.lines)), Some(("A", 2)));
     assert_eq!(directory.get("b").map(|info| info.lines), Some(1));
     assert_eq!(source.rejected_rows(), 1);
-    let times: Vec<String> = all(&source, &["a"]).await.iter().map(|line| line.ordered_at.to_string()).collect();
+    let times: Vec<String> =
+        all(&source, &["a"]).await.iter().map(|line| line.ordered_at.to_string()).collect();
     assert_eq!(times, ["2026-03-01T08:05:00", "2026-03-02T00:00:00"]);
     let one_day = request(&["a", "b"], "2026-03-01", "2026-03-01", Columns::All);
     assert_eq!(source.read(&one_day).await.unwrap().len(), 2);
@@ -208,7 +206,10 @@ async fn a_column_whose_type_changes_later_is_not_misread() {
     import(&source, &[line("a", "1", "2026-03-01", "p")], ImportMode::StoreDays).await;
     let before = all(&source, &["a"]).await;
     assert_eq!(before.len(), 1);
-    client.batch_execute("ALTER TABLE orders ALTER stock TYPE bigint, ALTER quantity TYPE bigint").await.unwrap();
+    client
+        .batch_execute("ALTER TABLE orders ALTER stock TYPE bigint, ALTER quantity TYPE bigint")
+        .await
+        .unwrap();
     assert_eq!(all(&source, &["a"]).await, before);
     client.batch_execute("ALTER TABLE orders DROP COLUMN gift").await.unwrap();
     let everything = request(&["a"], "2026-03-01", "2026-03-01", Columns::All);
