@@ -94,7 +94,11 @@ impl Answer {
 ///
 /// # Errors
 /// If what is missing can neither be read nor computed.
-pub async fn answer(app: &App, query: &Query, directory: &std::sync::Arc<Directory>) -> Result<Answer, Problem> {
+pub async fn answer(
+    app: &App,
+    query: &Query,
+    directory: &std::sync::Arc<Directory>,
+) -> Result<Answer, Problem> {
     let mut timing = Timing::default();
     let start = Instant::now();
     if query.document == Document::Stores {

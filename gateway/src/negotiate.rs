@@ -31,9 +31,10 @@ impl Format {
 
 /// Quality of an element of a list header, in thousandths; malformed ones count as 0.
 fn quality(parameters: &str) -> u32 {
-    let value = parameters.split(';').map(str::trim).find_map(|parameter| {
-        parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="))
-    });
+    let value = parameters
+        .split(';')
+        .map(str::trim)
+        .find_map(|parameter| parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")));
     let Some(value) = value else { return 1000 };
     match value.parse::<f32>() {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 1000")]

@@ -71,7 +71,8 @@ pub async fn page(app: &App, ask: &OrdersAsk, query: &Query, days: Vec<Day>) -> 
     page.truncate(usize::from(ask.limit));
     let next = if more { page.last().map(|(cursor, _)| cursor.to_string()) } else { None };
     let lines = page.into_iter().map(|(_, line)| line).collect();
-    let json = app.compute().run(move || StoredAnswer::new(&Data::Orders(OrderPage { lines, next }))).await??.json;
+    let json =
+        app.compute().run(move || StoredAnswer::new(&Data::Orders(OrderPage { lines, next }))).await??.json;
     let now = now_ms();
     let confirmed = match outcome {
         Outcome::Source => now,

@@ -122,7 +122,12 @@ pub fn read(route: &Route, query: &str) -> Result<Asked, Problem> {
     let document = match route {
         Route::Stores => Document::Stores,
         Route::Overview => Document::Overview,
-        Route::Trend => Document::Trend(parameters.choice("granularity", Granularity::ALL, Granularity::as_str, Granularity::Day)),
+        Route::Trend => Document::Trend(parameters.choice(
+            "granularity",
+            Granularity::ALL,
+            Granularity::as_str,
+            Granularity::Day,
+        )),
         Route::Channels => Document::Channels,
         Route::StoreTable => {
             let sort = parameters.choice("sort", StoreSort::ALL, StoreSort::as_str, StoreSort::Sales);
@@ -159,7 +164,11 @@ impl Parameters {
     }
 
     fn finish(&mut self) -> Result<(), Problem> {
-        if self.errors.is_empty() { Ok(()) } else { Err(Problem::parameters(std::mem::take(&mut self.errors))) }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::parameters(std::mem::take(&mut self.errors)))
+        }
     }
 
     fn decode(&mut self, query: &str, known: &[&str]) {
@@ -183,7 +192,8 @@ impl Parameters {
 
     /// The value of a parameter that may be given once.
     fn one(&mut self, name: &str) -> Option<String> {
-        let mut values = self.values.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let mut values =
+            self.values.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone());
         let value = values.next()?;
         if values.next().is_some() {
             self.error(name, "is given more than once".to_owned());
@@ -241,16 +251,24 @@ impl Parameters {
         if values.is_empty() {
             return None;
         }
-        let ids: BTreeSet<String> = values.iter().flat_map(|value| value.split(',')).map(str::to_owned).collect();
+        let ids: BTreeSet<String> =
+            values.iter().flat_map(|value| value.split(',')).map(str::to_owned).collect();
         if ids.contains("") {
-            self.error("stores", "names an empty id; leave the parameter out to ask for all stores".to_owned());
+            self.error(
+                "stores",
+                "names an empty id; leave the parameter out to ask for all stores".to_owned(),
+            );
         }
         Some(ids)
     }
 
     fn channels(&mut self) -> ChannelFilter {
-        let channels: BTreeSet<String> =
-            self.values.iter().filter(|(name, _)| name == "channel").map(|(_, value)| value.clone()).collect();
+        let channels: BTreeSet<String> = self
+            .values
+            .iter()
+            .filter(|(name, _)| name == "channel")
+            .map(|(_, value)| value.clone())
+            .collect();
         if channels.is_empty() { ChannelFilter::All } else { ChannelFilter::Only(channels) }
     }
 }

@@ -132,7 +132,9 @@ impl Problem {
                 "the data are not ready and the source cannot be reached; try again later"
             }
             SourceErrorKind::Timeout => "the data are not ready and the source is too slow; try again later",
-            _ => "the data are not ready and the source cannot be read; the operator finds the reason in the log",
+            _ => {
+                "the data are not ready and the source cannot be read; the operator finds the reason in the log"
+            }
         };
         Self { retry_after: Some(10), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }

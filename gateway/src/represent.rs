@@ -120,7 +120,7 @@ pub(crate) fn response(
     format: Format,
     question: &str,
     rules: u64,
-    meta: Meta,
+    meta: &Meta,
     answer: &Answer,
 ) -> Result<Response<Full<Bytes>>, Problem> {
     let gzip = negotiate::takes_gzip(request);
@@ -140,7 +140,8 @@ pub(crate) fn response(
     set(http::HeaderName::from_static("server-timing"), &server_timing(answer));
     // Strong: one tag per representation, and gzip is one of its own.
     let tag = |gzip: bool| {
-        let identity = format!("{question}\n{rules:x}\n{}\n{}\n{gzip}", meta.data_version, format.content_type());
+        let identity =
+            format!("{question}\n{rules:x}\n{}\n{}\n{gzip}", meta.data_version, format.content_type());
         format!("\"{:032x}\"", xxh3_128(identity.as_bytes()))
     };
     let known: Vec<&str> =

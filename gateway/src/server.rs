@@ -21,7 +21,12 @@ use crate::service;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` completes, then finishes what is in flight within the drain limit.
-pub async fn serve(front: Front, listener: TcpListener, settings: &GatewaySettings, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    front: Front,
+    listener: TcpListener,
+    settings: &GatewaySettings,
+    stop: impl Future<Output = ()>,
+) {
     let places = Arc::new(Semaphore::new(settings.max_connections));
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
@@ -71,7 +76,11 @@ pub async fn serve(front: Front, listener: TcpListener, settings: &GatewaySettin
     let open = connections.len();
     if tokio::time::timeout(settings.drain_timeout, graceful.shutdown()).await.is_err() {
         let left = connections.len();
-        tracing::warn!(left, limit_ms = settings.drain_timeout.as_millis(), "connections did not finish in time");
+        tracing::warn!(
+            left,
+            limit_ms = settings.drain_timeout.as_millis(),
+            "connections did not finish in time"
+        );
     }
     tracing::info!(open, "stopped");
 }

@@ -30,7 +30,11 @@ pub type ResponseBody = Full<Bytes>;
 ///
 /// # Errors
 /// Never.
-pub async fn handle<B>(front: Front, request: Request<B>, limit: Duration) -> Result<Response<ResponseBody>, Infallible> {
+pub async fn handle<B>(
+    front: Front,
+    request: Request<B>,
+    limit: Duration,
+) -> Result<Response<ResponseBody>, Infallible> {
     let started = now_ms();
     let request_id = request_id(&request);
     let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -136,7 +140,11 @@ async fn ready(front: &Front) -> Response<ResponseBody> {
     plain(status, text)
 }
 
-async fn question<B>(app: &App, request: &Request<B>, route: &Route) -> Result<Response<ResponseBody>, Problem> {
+async fn question<B>(
+    app: &App,
+    request: &Request<B>,
+    route: &Route,
+) -> Result<Response<ResponseBody>, Problem> {
     let asked = parameters::read(route, request.uri().query().unwrap_or_default())?;
     match asked {
         Asked::Document(ask) => document(app, request, &ask).await,
@@ -153,11 +161,15 @@ async fn document<B>(app: &App, request: &Request<B>, ask: &Ask) -> Result<Respo
     let meta = represent::meta(&query, &answer);
     let rules = app.levels().rules();
     let (headers, question) = (request.headers().clone(), query.canonical());
-    let write = move || represent::response(&headers, &shape, format, &question, rules, meta, &answer);
+    let write = move || represent::response(&headers, &shape, format, &question, rules, &meta, &answer);
     app.compute().run(write).await?
 }
 
-async fn orders<B>(app: &App, request: &Request<B>, ask: &OrdersAsk) -> Result<Response<ResponseBody>, Problem> {
+async fn orders<B>(
+    app: &App,
+    request: &Request<B>,
+    ask: &OrdersAsk,
+) -> Result<Response<ResponseBody>, Problem> {
     let shape = represent::order_shape();
     let format = shape.negotiate(request.headers())?;
     let directory = app.directory().await?;
@@ -170,7 +182,7 @@ async fn orders<B>(app: &App, request: &Request<B>, ask: &OrdersAsk) -> Result<R
     let cursor = ask.cursor.as_ref().map(ToString::to_string).unwrap_or_default();
     let question = format!("orders&limit={}&cursor={cursor}&{}", ask.limit, query.canonical());
     let headers = request.headers().clone();
-    let write = move || represent::response(&headers, &shape, format, &question, rules, meta, &answer);
+    let write = move || represent::response(&headers, &shape, format, &question, rules, &meta, &answer);
     app.compute().run(write).await?
 }
 

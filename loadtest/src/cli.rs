@@ -1,6 +1,5 @@
 //! The load tester's commands and exit codes: 0, 1 at run time or when answers differ, 64 usage.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -8,13 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use comfy_table::{Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
 use shared::config::process_environment;
 use shared::model::Day;
 
 use crate::check::{CheckReport, CheckSettings, check};
 use crate::client::Gateway;
 use crate::generate::{GenerateSettings, Generator};
+use crate::progress::Progress;
 use crate::record;
 use crate::recording;
 use crate::target::{Target, write_all};
@@ -113,7 +112,7 @@ struct CheckArgs {
     #[command(flatten)]
     gateway: GatewayArgs,
     /// Differences shown per request
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 20)]
     max_differences: usize,
     /// How the report is written
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -163,16 +162,6 @@ pub async fn main() -> ExitCode {
     })
 }
 
-/// A bar on a terminal, nothing elsewhere.
-fn bar(length: u64, what: &str) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let template = format!("{{bar:40}} {{human_pos}}/{{human_len}} {what} {{eta}}");
-    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length).with_style(style)
-}
-
 fn usage(error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::from(EXIT_USAGE)
@@ -202,13 +191,13 @@ async fn run_generate(args: GenerateArgs) -> anyhow::Result<ExitCode> {
             }
         },
     };
-    // Days of natural size are near this; the bar need not be exact.
+    // Days of natural size are near this; the progress need not be exact.
     let per_store = args.lines.unwrap_or(u64::from(args.days) * 1_040);
-    let bar = bar(per_store * u64::from(args.stores), "lines");
+    let progress = Progress::new(per_store * u64::from(args.stores), "lines");
     let started = Instant::now();
-    let shown = bar.clone();
-    let lines = write_all(generator, &target, move |lines| shown.inc(lines)).await?;
-    bar.finish_and_clear();
+    let shown = progress.clone();
+    let lines = write_all(generator, &target, move |lines| shown.add(lines)).await?;
+    progress.finish();
     let seconds = started.elapsed().as_secs_f64();
     let place = match &target {
         Target::File(path) => path.display().to_string(),
@@ -236,9 +225,9 @@ async fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     };
     let recorded = recording::read(&args.file)?;
     let settings = CheckSettings { parallel: args.gateway.parallel.into(), shown: args.max_differences };
-    let bar = bar(recorded.len() as u64, "requests");
-    let report = check(&gateway, &recorded, &settings, || bar.inc(1)).await?;
-    bar.finish_and_clear();
+    let progress = Progress::new(recorded.len() as u64, "requests");
+    let report = check(&gateway, &recorded, &settings, || progress.add(1)).await?;
+    progress.finish();
     match args.output {
         Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
         Output::Text => print_report(&report),
@@ -287,9 +276,9 @@ async fn run_record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     if paths.is_empty() {
         return Ok(usage(&format!("{} names no path", args.paths.display())));
     }
-    let bar = bar(paths.len() as u64, "requests");
-    let recorded = record::record(&gateway, &paths, args.gateway.parallel.into(), || bar.inc(1)).await?;
-    bar.finish_and_clear();
+    let progress = Progress::new(paths.len() as u64, "requests");
+    let recorded = record::record(&gateway, &paths, args.gateway.parallel.into(), || progress.add(1)).await?;
+    progress.finish();
     recording::write(&args.file, &recorded)?;
     println!("{} answers recorded in {}", recorded.len(), args.file.display());
     Ok(ExitCode::SUCCESS)

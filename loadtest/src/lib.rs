@@ -13,6 +13,7 @@ pub mod cli;
 pub mod client;
 pub mod compare;
 pub mod generate;
+mod progress;
 pub mod record;
 pub mod recording;
 pub mod target;

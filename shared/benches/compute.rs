@@ -3,7 +3,13 @@
 //! `compute FILE [--rounds N] [--sums-out FOLDER]` prints one JSON line: seconds of each round for building all cells
 //! from Arrow columns in memory, and of the diagnosis from cells and from partials.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a bench")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a bench"
+)]
 
 use std::fs::File;
 use std::io::Write as _;
@@ -33,7 +39,8 @@ struct Columns {
 fn load(file: &Path) -> Columns {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(file).unwrap()).unwrap();
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap();
-    let batches: Vec<RecordBatch> = builder.with_batch_size(rows).build().unwrap().map(Result::unwrap).collect();
+    let batches: Vec<RecordBatch> =
+        builder.with_batch_size(rows).build().unwrap().map(Result::unwrap).collect();
     assert_eq!(batches.len(), 1, "the file is read as one batch");
     let column = |column: Column| -> ArrayRef { batches[0].column_by_name(column.name()).unwrap().clone() };
     let of = |kind: Kind| Column::ALL.into_iter().filter(move |column| column.kind() == kind);
@@ -94,7 +101,9 @@ fn main() {
     // `cargo bench` adds `--bench`.
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let Some(file) = arguments.next() else {
-        println!("usage: cargo bench -p shared --bench compute -- FILE.parquet [--rounds N] [--sums-out FOLDER]");
+        println!(
+            "usage: cargo bench -p shared --bench compute -- FILE.parquet [--rounds N] [--sums-out FOLDER]"
+        );
         return;
     };
     let (mut rounds, mut sums_out) = (5, None::<PathBuf>);
@@ -157,16 +166,19 @@ fn diagnosis(built: &[BuiltDay], rounds: usize) -> (f64, f64) {
     let ask = Ask::default_for(Document::Diagnosis);
     let all: Query = ask.resolve(&directory).unwrap();
     let one = Ask { stores: Some([stores[0].0.store_id.clone()].into()), ..ask }.resolve(&directory).unwrap();
-    let json = |part: Part, query: &Query| serde_json::to_string(&part.finish(query, &directory)).unwrap().len();
+    let json =
+        |part: Part, query: &Query| serde_json::to_string(&part.finish(query, &directory)).unwrap().len();
     let mut times = (Vec::new(), Vec::new());
-    let partials: Vec<Part> = stores.iter().map(|(info, data)| Part::of_store(&all, &info.store_id, data)).collect();
+    let partials: Vec<Part> =
+        stores.iter().map(|(info, data)| Part::of_store(&all, &info.store_id, data)).collect();
     for _ in 0..rounds * 4 {
         let (info, data) = &stores[0];
         times.0.push(timed(|| json(Part::of_store(&one, &info.store_id, data), &one)).0);
+        let ready = partials.clone();
         let merge = || {
             let mut merged = Part::empty();
-            for part in &partials {
-                merged.merge(part.clone(), &all);
+            for part in ready {
+                merged.merge(part, &all);
             }
             json(merged, &all)
         };

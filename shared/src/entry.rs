@@ -285,7 +285,7 @@ pub fn message_pack<T: Serialize>(value: &T) -> Result<Vec<u8>, EncodeError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -8,6 +8,7 @@ pub use compute::{Busy, ComputePool};
 
 /// Milliseconds since 1970 by the wall clock.
 #[must_use]
+#[allow(clippy::disallowed_methods, reason = "the owner of the wall clock")]
 pub fn now_ms() -> i64 {
     chrono::Utc::now().timestamp_millis()
 }

@@ -116,7 +116,12 @@ async fn run(cli: Cli, mut settings: Settings) -> anyhow::Result<()> {
         let directory = source.directory().await?;
         let warming = Warming::new(&settings, source, levels, compute);
         let report = once(&warming, |done, total| tracing::debug!(done, total, "warming stores")).await?;
-        anyhow::ensure!(report.failed == 0, "{} stores could not be warmed: {:?}", report.failed, report.failures);
+        anyhow::ensure!(
+            report.failed == 0,
+            "{} stores could not be warmed: {:?}",
+            report.failed,
+            report.failures
+        );
         front.open(app);
         println!("{}\n", report.text());
         println!("Ready. Try:\n{}", examples(&format!("http://{address}"), &directory));
@@ -142,7 +147,8 @@ async fn open(cli: &Cli) -> anyhow::Result<Source> {
         }
         None => {
             println!("Making sample data of {} stores and {} days …", cli.stores, cli.days);
-            let folder = tempfile::tempdir().context("cannot make a temporary folder; set TMPDIR to one with room")?;
+            let folder =
+                tempfile::tempdir().context("cannot make a temporary folder; set TMPDIR to one with room")?;
             let file = folder.path().join("sample.parquet");
             let settings = GenerateSettings {
                 stores: cli.stores,
@@ -152,7 +158,9 @@ async fn open(cli: &Cli) -> anyhow::Result<Source> {
                 last_day: cli.last_day,
             };
             let target = file.clone();
-            tokio::task::spawn_blocking(move || sample(&settings, &target)).await.context("making sample data")??;
+            tokio::task::spawn_blocking(move || sample(&settings, &target))
+                .await
+                .context("making sample data")??;
             FileSource::open(file, &MappingChoice::Canonical, &options).await?
         }
     };

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 /// # Panics
 /// When it is nowhere; the message says which package has it.
 pub(crate) fn find(program: &str, package: &str) -> PathBuf {
+    #[allow(clippy::disallowed_methods, reason = "tests look programs up as the shell does")]
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

@@ -107,6 +107,7 @@ impl PostgresServer {
         let (client, connection) =
             tokio_postgres::connect(&self.url(database), tokio_postgres::NoTls).await?;
         // It ends when the client is dropped.
+        #[allow(clippy::disallowed_methods, reason = "ends with the client, whose calls report its failure")]
         tokio::spawn(connection);
         Ok(client)
     }

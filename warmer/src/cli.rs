@@ -65,7 +65,9 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  warmer once\n  warmer once --orders exports/ --redis redis://127.0.0.1:6379\n  warmer once --output json")]
+#[command(
+    after_help = "Examples:\n  warmer once\n  warmer once --orders exports/ --redis redis://127.0.0.1:6379\n  warmer once --output json"
+)]
 struct OnceArgs {
     /// Order files to read instead of PostgreSQL: a file or a folder
     #[arg(long, value_name = "FILE|FOLDER")]
@@ -177,7 +179,9 @@ impl Show {
     fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
-            if let Ok(style) = ProgressStyle::with_template("warming {wide_bar} {pos}/{len} stores {elapsed} (eta {eta})") {
+            if let Ok(style) =
+                ProgressStyle::with_template("warming {wide_bar} {pos}/{len} stores {elapsed} (eta {eta})")
+            {
                 bar.set_style(style);
             }
             bar

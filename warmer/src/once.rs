@@ -173,7 +173,8 @@ async fn warm_store(warming: &Warming, job: StoreJob) -> Result<StoreOutcome, Wa
     steps.read = start.elapsed();
     let start = Instant::now();
     let (levels, rules) = (warming.levels.clone(), Arc::clone(&warming.rules));
-    let built = warming.compute.run_waiting(move || build::build(&levels, &rules, &job, &lines, now_ms())).await??;
+    let built =
+        warming.compute.run_waiting(move || build::build(&levels, &rules, &job, &lines, now_ms())).await??;
     steps.build = start.elapsed();
     let BuiltStore { parts, counts, writes } = built;
     let start = Instant::now();
@@ -191,7 +192,12 @@ fn fleet_queries(directory: &Directory) -> Vec<Query> {
 fn hot_stores(directory: &Directory, share: f64) -> Vec<String> {
     let mut stores: Vec<_> = directory.stores().iter().collect();
     stores.sort_by(|a, b| b.lines.cmp(&a.lines).then_with(|| a.store_id.cmp(&b.store_id)));
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a count"
+    )]
     let count = (stores.len() as f64 * share).ceil() as usize;
     stores.into_iter().take(count).map(|store| store.store_id.clone()).collect()
 }

@@ -127,7 +127,9 @@ pub(super) async fn cells(
     for store in stores.iter().filter_map(|id| directory.get(id)) {
         let wanted = Wanted::new(query, store);
         let of_store = wanted.lines_per_day * wanted.with_lines.len() as u64;
-        if !chunk.is_empty() && (cells + wanted.cells() > CELLS_PER_CHUNK || lines + of_store > LINES_PER_CHUNK) {
+        if !chunk.is_empty()
+            && (cells + wanted.cells() > CELLS_PER_CHUNK || lines + of_store > LINES_PER_CHUNK)
+        {
             one_chunk(app, query, std::mem::take(&mut chunk), &mut from_source, fetched).await?;
             (cells, lines) = (0, 0);
         }
@@ -249,7 +251,10 @@ async fn read_source(app: &App, ready: &[Ready]) -> Result<Vec<Lines>, Problem> 
             Some((ready, DayRange { from, to }))
         })
         .collect();
-    let widest = spans.iter().map(|(_, span)| *span).reduce(|a, b| DayRange { from: a.from.min(b.from), to: a.to.max(b.to) });
+    let widest = spans
+        .iter()
+        .map(|(_, span)| *span)
+        .reduce(|a, b| DayRange { from: a.from.min(b.from), to: a.to.max(b.to) });
     let Some(widest) = widest else { return Ok(Vec::new()) };
     for (ready, span) in spans {
         let range = if span.len() * 2 > widest.len() { widest } else { span };
@@ -264,7 +269,12 @@ async fn read_source(app: &App, ready: &[Ready]) -> Result<Vec<Lines>, Problem> 
 }
 
 /// Builds the missing cells and composes the chunk's part.
-fn compose(rules: &Rules, query: &Query, mut ready: Vec<Ready>, lines: &[Lines]) -> Result<Part, EncodeError> {
+fn compose(
+    rules: &Rules,
+    query: &Query,
+    mut ready: Vec<Ready>,
+    lines: &[Lines],
+) -> Result<Part, EncodeError> {
     ready.sort_by(|a, b| a.store_id.cmp(&b.store_id));
     for lines in lines {
         let view = lines.view();

@@ -36,7 +36,7 @@ pub struct Part {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Content {
-    Overview { current: Metrics, previous: Metrics },
+    Overview { current: Box<Metrics>, previous: Box<Metrics> },
     Trend(Vec<Metrics>),
     Channels(BTreeMap<String, Metrics>),
     StoreTable(Vec<StoreWindows>),
@@ -103,8 +103,8 @@ impl Part {
                 Content::Overview { current, previous },
                 Content::Overview { current: their_current, previous: their_previous },
             ) => {
-                *current += &their_current;
-                *previous += &their_previous;
+                **current += &their_current;
+                **previous += &their_previous;
             }
             (Content::Trend(mine), Content::Trend(theirs)) => {
                 for (mine, theirs) in mine.iter_mut().zip(&theirs) {
@@ -191,7 +191,7 @@ impl<'a> Work<'a> {
             Document::Stores => Content::Nothing,
             Document::Overview => {
                 let (current, previous) = self.windows(range, filter);
-                Content::Overview { current, previous }
+                Content::Overview { current: Box::new(current), previous: Box::new(previous) }
             }
             Document::Trend(granularity) => {
                 let active = self.active();

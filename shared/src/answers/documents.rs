@@ -45,6 +45,7 @@ macro_rules! with_metrics {
         impl $name {
             /// From exact sums; every division is made and rounded here, once.
             #[must_use]
+            #[allow(clippy::too_many_arguments, reason = "one for each field beside the metrics")]
             pub fn new($($before: $before_type,)* metrics: &Metrics, $($after: $after_type,)*) -> Self {
                 let sums = &metrics.sums;
                 Self {

@@ -87,7 +87,7 @@ impl<'de, const PLACES: u32> Deserialize<'de> for Decimal<PLACES> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -33,7 +33,13 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.ordered_at, self.position, utf8_percent_encode(&self.order_id, NON_ALPHANUMERIC))
+        write!(
+            f,
+            "{}.{}.{}",
+            self.ordered_at,
+            self.position,
+            utf8_percent_encode(&self.order_id, NON_ALPHANUMERIC)
+        )
     }
 }
 

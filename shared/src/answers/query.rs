@@ -267,7 +267,7 @@ impl Query {
                 push(&mut text, "&limit=", limit);
             }
             Document::Stores | Document::Overview | Document::Channels | Document::Diagnosis => {
-                text.push('?')
+                text.push('?');
             }
         }
         if let Some(range) = self.range {

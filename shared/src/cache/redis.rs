@@ -127,6 +127,7 @@ impl RedisCache {
         }
     }
 
+    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
     pub(super) async fn transact(&self, writes: Vec<Write>) -> Result<(), CacheError> {
         let limit = self.bulk_limit(writes.len());
         let whole = async {
@@ -163,6 +164,7 @@ impl RedisCache {
 }
 
 /// Reads slots with one HMGET per run of fields of one hash, some hundred slots a round trip.
+#[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
 async fn read_all(mut connection: ConnectionManager, slots: &[Slot]) -> RedisResult<Vec<Option<Bytes>>> {
     let mut values = Vec::with_capacity(slots.len());
     for chunk in slots.chunks(SLOTS_PER_ROUND_TRIP) {

@@ -158,7 +158,7 @@ pub(super) fn load(
                 Err(error) => checker.problem(&place, error.to_string().trim_end().to_owned()),
             },
             Err(error) => {
-                checker.problem(&place, format!("cannot be read: {error}; check the path after --config"))
+                checker.problem(&place, format!("cannot be read: {error}; check the path after --config"));
             }
         }
     }

@@ -68,14 +68,23 @@ impl Facts for HighProfitFacts {
 
 /// Sorts a list by its rule, then store and key, and cuts it.
 pub(super) fn sort_and_cut<T: Facts>(list: &mut Vec<Listed<T>>) {
-    list.sort_by(|a, b| {
-        a.facts.order(&b.facts).then_with(|| (&a.store_id, &a.key).cmp(&(&b.store_id, &b.key)))
-    });
+    list.sort_by(order);
     list.truncate(T::LIMIT);
+}
+
+fn order<T: Facts>(a: &Listed<T>, b: &Listed<T>) -> Ordering {
+    a.facts.order(&b.facts).then_with(|| (&a.store_id, &a.key).cmp(&(&b.store_id, &b.key)))
 }
 
 fn merge_lists<T: Facts>(mine: &mut Vec<Listed<T>>, theirs: Vec<Listed<T>>) {
     if theirs.is_empty() {
+        return;
+    }
+    // What cannot enter a full list need not be sorted into it; the lists are in order already.
+    if mine.len() >= T::LIMIT
+        && let (Some(last), Some(first)) = (mine.last(), theirs.first())
+        && order(last, first).is_lt()
+    {
         return;
     }
     mine.extend(theirs);

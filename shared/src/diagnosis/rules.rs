@@ -1,5 +1,7 @@
 //! The rules, evaluated for one store.
 
+use hashbrown::HashMap;
+
 use super::merge::sort_and_cut;
 use super::partial::{
     BeforeAfter, BelowCostFacts, Counts, HighProfitFacts, HotFacts, Listed, MarginFacts, Partial, SlowFacts,
@@ -115,7 +117,8 @@ impl ProductRules<'_> {
     fn below_cost(&self, partial: &mut Partial, products: &[Product<'_>]) {
         let Some(cell) = self.cells.get(&self.range.to) else { return };
         let rule = &mut partial.below_cost;
-        // Few products: those of y are looked up once more by key.
+        let by_key: HashMap<&str, &Product<'_>> =
+            products.iter().map(|product| (product.key, product)).collect();
         for rows in cell.products() {
             let lines: u64 = rows.iter().map(|row| u64::from(row.below_cost)).sum();
             if lines == 0 {
@@ -126,7 +129,7 @@ impl ProductRules<'_> {
             rule.severe += rows.iter().map(|row| u64::from(row.severe)).sum::<u64>();
             rule.loss += loss;
             let key = cell.keys.get(rows[0].key as usize);
-            if let Some(product) = products.iter().find(|product| product.key == key) {
+            if let Some(product) = by_key.get(key) {
                 rule.products.push(self.listed(product, BelowCostFacts { lines, loss }));
             }
         }

@@ -106,7 +106,7 @@ fn is_whole(lines: &Lines) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
     use crate::model::{Line, LocalTime};

@@ -31,7 +31,7 @@ impl Exact {
 #[must_use]
 pub fn change_percent(current: Exact, previous: Exact) -> i128 {
     if previous.numerator <= 0 {
-        return if current.numerator > 0 { 100_00 } else { 0 };
+        return if current.numerator > 0 { 10_000 } else { 0 };
     }
     let cross = |a: Exact, b: Exact| I256::from(a.numerator) * I256::from(b.denominator);
     let (now, before) = (cross(current, previous), cross(previous, current));

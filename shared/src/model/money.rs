@@ -314,7 +314,7 @@ impl<'de> Deserialize<'de> for Amount {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

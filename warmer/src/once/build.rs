@@ -62,7 +62,8 @@ pub(super) fn build(
         .map(|group| {
             let cells = VersionedDay::new(build_store_day(&view, &group.rows, rules))?;
             let kept = job.retention.is_some_and(|range| range.contains(group.day));
-            let entries = kept.then(|| levels.encode_cells(&job.store_id, group.day, &cells, now)).transpose()?;
+            let entries =
+                kept.then(|| levels.encode_cells(&job.store_id, group.day, &cells, now)).transpose()?;
             let orders = job.orders.is_some_and(|range| range.contains(group.day)).then(|| {
                 let rows: Vec<u32> = group.rows.iter().cloned().flatten().collect();
                 levels.write_orders(&job.store_id, group.day, lines.take(&rows).sorted(), now)
@@ -144,7 +145,9 @@ fn write_partials(
     let stamp = |version| Stamp { now, as_of: job.own_diagnosis.map(|range| range.to), version };
     let fleet = job.queries.iter().zip(parts).find(|(query, _)| query.document == Document::Diagnosis);
     let fleet_range = fleet.and_then(|(query, _)| query.diagnosis);
-    if let (Some(range), Some((partial, version))) = (fleet_range, fleet.and_then(|(_, part)| part.as_partial())) {
+    if let (Some(range), Some((partial, version))) =
+        (fleet_range, fleet.and_then(|(_, part)| part.as_partial()))
+    {
         writes.push(levels.write_partial(&job.store_id, range, partial, &stamp(version))?);
     }
     if let Some(range) = job.own_diagnosis.filter(|range| Some(*range) != fleet_range) {
@@ -158,4 +161,3 @@ fn write_partials(
     }
     Ok(writes)
 }
-

@@ -118,8 +118,11 @@ impl Report {
 
     fn add_counts(&mut self, counts: &[LevelCount]) {
         for count in counts {
-            let mine =
-                self.levels.entry(count.name).or_insert(LevelCount { name: count.name, entries: 0, bytes: 0 });
+            let mine = self.levels.entry(count.name).or_insert(LevelCount {
+                name: count.name,
+                entries: 0,
+                bytes: 0,
+            });
             mine.entries += count.entries;
             mine.bytes += count.bytes;
         }
@@ -156,7 +159,8 @@ impl Report {
         let mut steps = Table::new();
         steps.load_preset(presets::NOTHING).set_header(["step", "seconds"]);
         for (step, time) in self.times() {
-            let note = if matches!(step, "read" | "build" | "write") { " (over parallel stores)" } else { "" };
+            let note =
+                if matches!(step, "read" | "build" | "write") { " (over parallel stores)" } else { "" };
             steps.add_row([format!("{step}{note}"), seconds(time)]);
         }
         for table in [&mut levels, &mut steps] {
@@ -172,7 +176,9 @@ impl Report {
             text.push_str(&format!("\nfailed: store {store:?}: {reason}"));
         }
         if self.failed > 0 {
-            text.push_str("\nthe documents over all stores were left as they were; mend the cause and run again");
+            text.push_str(
+                "\nthe documents over all stores were left as they were; mend the cause and run again",
+            );
         }
         text
     }
@@ -182,7 +188,8 @@ impl Report {
     /// # Errors
     /// Never for values like these.
     pub fn json(&self) -> serde_json::Result<String> {
-        let level = |level: &LevelCount| JsonLevel { name: level.name, entries: level.entries, bytes: level.bytes };
+        let level =
+            |level: &LevelCount| JsonLevel { name: level.name, entries: level.entries, bytes: level.bytes };
         serde_json::to_string(&Json {
             stores: self.stores,
             store_days: self.store_days,

@@ -78,7 +78,7 @@ pub(super) async fn plan(client: &Client, settings: &PostgresSettings) -> Result
         for name in settings.sources(column) {
             match catalog.iter().find(|(known, ..)| *known == name) {
                 Some((_, kind, not_null)) => {
-                    fields.push(plan.field(settings, column, &name, kind, *not_null)?)
+                    fields.push(plan.field(settings, column, &name, kind, *not_null)?);
                 }
                 None if settings.columns.is_empty() && !settings.is_required(column) => {}
                 None => return Err(missing(settings, column, &name)),

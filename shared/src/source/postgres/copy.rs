@@ -43,14 +43,9 @@ pub(super) async fn rows(
             }
         }
         let mut fields: [Option<&[u8]>; MOST_FIELDS] = [None; MOST_FIELDS];
-        loop {
-            match next_row(bytes, &mut fields)? {
-                Step::Row { fields: count, after } => {
-                    row(&fields[..count])?;
-                    bytes = after;
-                }
-                Step::Incomplete | Step::End => break,
-            }
+        while let Step::Row { fields: count, after } = next_row(bytes, &mut fields)? {
+            row(&fields[..count])?;
+            bytes = after;
         }
         let left = bytes.len();
         if rest.is_empty() {

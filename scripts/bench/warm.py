@@ -1,0 +1,136 @@
+"""Times `warmer once` over 3,000,000 lines in PostgreSQL against a plain binary COPY of the same columns, in one run.
+
+Uses servers of its own on free ports: PostgreSQL 15 or later and Redis from PATH or Debian's folders.
+"""
+import glob
+import json
+import os
+import pwd
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROUNDS = 5
+# The columns that cells are made from: what `warmer once` reads of stores without order lines.
+COLUMNS = ("order_id, store_id, ordered_at, channel, store_code, barcode, product_name, category1, quantity, list_price, "
+           "paid_price, cost, gross_profit, platform_fee, rebate, delivery_cost, user_delivery_fee, delivery_discount, "
+           "packaging_fee, full_reduction, product_discount, voucher, voucher_share, gift, other_discount, "
+           "new_customer_discount, distance_m, stock")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def program(name):
+    found = shutil.which(name) or next(iter(sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), reverse=True)), None)
+    if not found:
+        sys.exit(f"error: {name} is missing; apt-get install redis-server postgresql")
+    return found
+
+
+def wait(check, what):
+    for _ in range(300):
+        if check():
+            return
+        time.sleep(0.1)
+    sys.exit(f"error: {what} did not start")
+
+
+def main():
+    warmer, orders = sys.argv[1:3]
+    folder = tempfile.mkdtemp(prefix="hotshelf-bench-", dir=os.environ.get("TMPDIR", "/tmp"))
+    os.chmod(folder, 0o755)
+    port, redis_port = free_port(), free_port()
+    data = os.path.join(folder, "pg")
+    os.mkdir(data)
+    # PostgreSQL refuses to run as root.
+    user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
+    if user:
+        os.chown(data, user.pw_uid, user.pw_gid)
+    as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+    subprocess.run([program("initdb"), "-D", data, "-A", "trust", "-U", "hotshelf", "-E", "UTF8", "--locale=C.UTF-8"],
+                   check=True, **quiet, **as_user)
+    postgres = subprocess.Popen([program("postgres"), "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1",
+                                 "-c", "unix_socket_directories=", "-c", "shared_buffers=1GB", "-c", "max_wal_size=8GB",
+                                 "-c", "fsync=off"], **quiet, **as_user)
+    redis = subprocess.Popen([program("redis-server"), "--port", str(redis_port), "--bind", "127.0.0.1", "--save", "",
+                              "--appendonly", "no", "--dir", folder], **quiet)
+    try:
+        run(warmer, orders, port, redis_port)
+    finally:
+        postgres.terminate()
+        redis.terminate()
+        postgres.wait()
+        redis.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(warmer, orders, port, redis_port):
+    url = f"postgres://hotshelf@127.0.0.1:{port}/postgres"
+    psql = [program("psql"), "-qAt", "-h", "127.0.0.1", "-p", str(port), "-U", "hotshelf", "postgres"]
+    redis_cli = [program("redis-cli"), "-p", str(redis_port)]
+    ready = lambda: subprocess.run([*psql, "-c", "SELECT 1"], capture_output=True).returncode == 0
+    wait(ready, "PostgreSQL")
+    wait(lambda: subprocess.run([*redis_cli, "ping"], capture_output=True, text=True).stdout.strip() == "PONG", "Redis")
+    environment = {**os.environ, "HOTSHELF_POSTGRES_URL": url, "HOTSHELF_REDIS_URL": f"redis://127.0.0.1:{redis_port}"}
+    print("importing …", flush=True)
+    subprocess.run([warmer, "import", orders, "--into", "postgres", "--mapping", "canonical"], check=True,
+                   env=environment, stdout=subprocess.DEVNULL)
+    subprocess.run([*psql, "-c", "VACUUM ANALYZE orders"], check=True)
+    lines = int(subprocess.run([*psql, "-c", "SELECT count(*) FROM orders"], check=True, capture_output=True,
+                               text=True).stdout)
+    copies, warmings, report = [], [], None
+    for number in range(ROUNDS + 1):
+        start = time.perf_counter()
+        with open("/dev/null", "wb") as nothing:
+            subprocess.run([*psql, "-c", f"COPY (SELECT {COLUMNS} FROM orders) TO STDOUT (FORMAT binary)"], check=True,
+                           stdout=nothing)
+        copied = time.perf_counter() - start
+        subprocess.run([*redis_cli, "flushall"], check=True, capture_output=True)
+        start = time.perf_counter()
+        done = subprocess.run([warmer, "once", "--output", "json"], check=True, env=environment, capture_output=True,
+                              text=True)
+        warmed = time.perf_counter() - start
+        report = json.loads(done.stdout.splitlines()[-1])
+        if number:  # the first round warms up
+            copies.append(copied)
+            warmings.append(warmed)
+    # The largest child is psql, the importing warmer or the warming one; run once more alone in a child of its own.
+    peak = int(subprocess.run([sys.executable, "-c",
+                               "import resource,subprocess,sys; subprocess.run(sys.argv[1:],check=True,"
+                               "stdout=subprocess.DEVNULL,stderr=subprocess.DEVNULL);"
+                               "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)", warmer, "once"],
+                              check=True, env=environment, capture_output=True, text=True).stdout) // 1024
+    memory = subprocess.run([*redis_cli, "info", "memory"], check=True, capture_output=True, text=True).stdout
+    used = next(int(line.split(":")[1]) for line in memory.splitlines() if line.startswith("used_memory:")) / 1e6
+    levels = {level["name"]: level for level in report["levels"]}
+    hot_lines = lines // 5
+    print(f"\n{lines} lines, {report['stores']} stores, median of {ROUNDS} rounds after a warm-up\n")
+    print(f"{'':44}{'median s':>10}{'min':>9}{'max':>9}")
+    for name, times in (("COPY of the cells' columns, one connection", copies), ("warmer once", warmings)):
+        print(f"{name:44}{statistics.median(times):10.2f}{min(times):9.2f}{max(times):9.2f}")
+    print(f"\n{'level':20}{'entries':>10}{'bytes':>14}")
+    for name, level in levels.items():
+        print(f"{name:20}{level['entries']:10}{level['bytes']:14}")
+    per_line = levels["L1 orders"]["bytes"] / hot_lines
+    print(f"\nsteps: {', '.join(f'{step} {seconds:.2f} s' for step, seconds in report['seconds'].items())}")
+    print(f"L1: {per_line:.1f} bytes per line; peak memory of the warmer: {peak} MB; Redis: {used:.1f} MB\n")
+    ratio = round(statistics.median(warmings) / statistics.median(copies), 3)
+    failed = False
+    for name, value, operator, limit in (("warm_vs_copy", ratio, "<=", 1.5), ("warmer_peak_mb", peak, "<", 600),
+                                         ("redis_mb", round(used, 1), "<", 150)):
+        met = value < limit if operator == "<" else value <= limit
+        failed |= not met
+        print(f"goal {name} {value} {operator} {limit} {'met' if met else 'missed'}")
+    sys.exit(1 if failed else 0)
+
+
+main()
