@@ -359,7 +359,7 @@ fn check_gateway(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySetting
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -396,6 +396,43 @@ mod tests {
             "rules.high_delivery",
         ];
         assert_eq!(places, expected);
+    }
+
+    /// Settings files that are shipped, by name.
+    fn shipped(name: &str) -> PathBuf {
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../config")).join(name)
+    }
+
+    #[test]
+    fn every_shipped_file_fits() {
+        let mut seen = 0;
+        for entry in std::fs::read_dir(shipped("")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                seen += 1;
+                if let Err(error) = load(std::slice::from_ref(&path), &|_| None) {
+                    panic!("{}: {error}", path.display());
+                }
+            }
+        }
+        assert!(seen >= 3, "warmer.toml, gateway.toml and existing-table.toml");
+    }
+
+    #[test]
+    fn shipped_settings_are_the_defaults() {
+        let default = format!("{:#?}", load(&[], &|_| None).unwrap());
+        for files in [vec!["warmer.toml"], vec!["gateway.toml"], vec!["warmer.toml", "gateway.toml"]] {
+            let paths: Vec<PathBuf> = files.iter().map(|name| shipped(name)).collect();
+            assert_eq!(format!("{:#?}", load(&paths, &|_| None).unwrap()), default, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn the_example_of_an_existing_table_maps_every_column() {
+        let settings = load(&[shipped("existing-table.toml")], &|_| None).unwrap();
+        for column in Column::ALL {
+            assert!(settings.postgres.columns.contains_key(&column), "{}", column.name());
+        }
     }
 
     #[test]
