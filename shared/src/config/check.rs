@@ -440,19 +440,4 @@ mod tests {
         let environment = |name: &str| (name == "HOTSHELF_REDIS_URL").then(|| "redis://other".to_owned());
         assert_eq!(load(&[], &environment).unwrap().redis.url, "redis://other");
     }
-
-    fn shipped(name: &str) -> PathBuf {
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../config")).join(name)
-    }
-
-    #[test]
-    fn shipped_files_say_the_defaults() {
-        let none = |_: &str| None;
-        let defaults = format!("{:?}", load(&[], &none).unwrap());
-        for file in ["warmer.toml", "gateway.toml"] {
-            assert_eq!(format!("{:?}", load(&[shipped(file)], &none).unwrap()), defaults, "{file}");
-        }
-        let existing = load(&[shipped("existing-table.toml")], &none).unwrap();
-        assert_eq!(existing.postgres.columns.len(), Column::ALL.len());
-    }
 }
