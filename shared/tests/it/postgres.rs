@@ -49,8 +49,11 @@ fn day(text: &str) -> Day {
 }
 
 fn time(text: &str) -> LocalTime {
-    let seconds: i64 =
-        text.get(11..).unwrap_or("00:00:00").split(':').fold(0, |s, part| s * 60 + part.parse::<i64>().unwrap());
+    let seconds: i64 = text
+        .get(11..)
+        .unwrap_or("00:00:00")
+        .split(':')
+        .fold(0, |s, part| s * 60 + part.parse::<i64>().unwrap());
     LocalTime(LocalTime::midnight(day(&text[..10])).0 + seconds * 1_000_000)
 }
 
@@ -58,7 +61,8 @@ fn time(text: &str) -> LocalTime {
 fn line(store: &str, order: &str, at: &str, product: &str) -> Line {
     let mut line = Line { ordered_at: time(at), quantity: 1, stock: ABSENT, ..Line::default() };
     line.decimals[Column::DistanceM.slot()] = ABSENT;
-    for (column, text) in [(Column::StoreId, store), (Column::OrderId, order), (Column::ProductName, product)] {
+    for (column, text) in [(Column::StoreId, store), (Column::OrderId, order), (Column::ProductName, product)]
+    {
         text.clone_into(&mut line.texts[column.slot()]);
     }
     line

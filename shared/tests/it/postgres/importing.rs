@@ -80,8 +80,7 @@ async fn an_import_that_ends_early_leaves_nothing() {
     let mut import_of_nothing = PostgresImport::begin(&source).await.unwrap();
     import_of_nothing.write(&columns(&two_days())).await.unwrap();
     import_of_nothing.abandon().await.unwrap();
-    let made: bool =
-        client.query_one("SELECT to_regclass('orders') IS NOT NULL", &[]).await.unwrap().get(0);
+    let made: bool = client.query_one("SELECT to_regclass('orders') IS NOT NULL", &[]).await.unwrap().get(0);
     assert!(!made);
 
     import(&source, &two_days(), ImportMode::StoreDays).await;

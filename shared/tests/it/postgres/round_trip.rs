@@ -129,8 +129,7 @@ async fn names_are_those_of_the_latest_line_that_has_one() {
 
 #[tokio::test]
 async fn an_empty_table_is_empty() {
-    let (source, _client) =
-        source_after(shared::source::postgres::SCHEMA, |_| {}).await;
+    let (source, _client) = source_after(shared::source::postgres::SCHEMA, |_| {}).await;
     assert!(source.directory().await.unwrap().stores().is_empty());
     assert!(all(&source, &["1001"]).await.is_empty());
     let nobody = request(&[], "2026-03-01", "2026-03-02", Columns::All);
