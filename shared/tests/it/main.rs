@@ -1,4 +1,8 @@
 //! Integration tests of the shared crate.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
+mod cache;
+mod cells;
 mod files;
+mod postgres;
+mod sample;
