@@ -49,6 +49,13 @@ impl ConnectionPool {
 
     pub(super) async fn get(&self) -> Result<Client, SourceError> {
         self.pool.get().await.map_err(|error| match error {
+            // The server's own refusals name the user or the database; a server that is not there names nothing.
+            PoolError::Backend(error) if error.code().is_none() => SourceError::new(
+                SourceErrorKind::Unreachable,
+                format!("postgres: {} ({})", told(&error), self.place),
+                "check that the server runs and that postgres.url names its address, user and password",
+            )
+            .because(error),
             PoolError::Backend(error) => explain(error),
             PoolError::Timeout(_) => SourceError::new(
                 SourceErrorKind::Timeout,
@@ -91,6 +98,11 @@ pub(super) fn explain(error: tokio_postgres::Error) -> SourceError {
             "check that the server runs and that postgres.url names its address, user and password",
         ),
     };
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    SourceError::new(kind, format!("postgres: {error}{cause}"), remedy).because(error)
+    SourceError::new(kind, format!("postgres: {}", told(&error)), remedy).because(error)
+}
+
+/// An error with its cause.
+fn told(error: &tokio_postgres::Error) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{error}{cause}")
 }
