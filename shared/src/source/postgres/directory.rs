@@ -122,11 +122,12 @@ async fn aggregate(
         if ids.is_empty() {
             continue;
         }
-        // One index probe per store.
+        // One index probe per store. The names are none that a table of one's own has: its columns would come first.
         let query = format!(
-            "SELECT s, t, (SELECT min(btrim({text}) COLLATE \"C\") FROM {relation} \
-             WHERE {store} = s AND {time} = (timestamp '1970-01-01' + t * interval '1 microsecond') AND {text} ~ '\\S') \
-             FROM unnest($1::text[], $2::int8[]) AS latest(s, t)"
+            "SELECT hotshelf_store, hotshelf_time, (SELECT min(btrim({text}) COLLATE \"C\") FROM {relation} \
+             WHERE {store} = hotshelf_store AND {text} ~ '\\S' \
+             AND {time} = (timestamp '1970-01-01' + hotshelf_time * interval '1 microsecond')) \
+             FROM unnest($1::text[], $2::int8[]) AS hotshelf_latest(hotshelf_store, hotshelf_time)"
         );
         for row in client.query(&query, &[&ids, &times]).await.map_err(explain)? {
             let spelled: String = row.get(0);
