@@ -69,7 +69,9 @@ impl MemoryCache {
             let stored = self.entries.get(&Slot { key: key.to_owned(), field: Some(name.clone()) })?;
             Some((name.clone(), stored.value))
         };
-        Read::Hit(names.iter().filter_map(read).collect())
+        let found: Vec<(String, Bytes)> = names.iter().filter_map(read).collect();
+        // As in Redis, a hash without fields is none.
+        if found.is_empty() { Read::Miss } else { Read::Hit(found) }
     }
 
     pub(super) fn transact(&self, writes: Vec<Write>) {

@@ -1,17 +1,19 @@
 //! The cache in Redis: shared multiplexed connections for reads, a pool of exclusive ones for bulk writes. The only
 //! owner of Redis commands.
 
+mod writers;
+
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use bb8::Pool;
-use bb8_redis::RedisConnectionManager;
 use bytes::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Pipeline, RedisResult};
 
 use super::{CacheError, Patience, Read, Write};
 use crate::keys::Slot;
+use writers::Writers;
 
 /// How to reach Redis. Every wait is bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ const SLOTS_PER_ROUND_TRIP: usize = 256;
 pub struct RedisCache {
     small: ConnectionManager,
     bulk: ConnectionManager,
-    writers: Pool<RedisConnectionManager>,
+    writers: Pool<Writers>,
     settings: RedisSettings,
 }
 
@@ -84,7 +86,7 @@ impl RedisCache {
             .min_idle(Some(0))
             .test_on_check_out(false)
             .connection_timeout(settings.connect_timeout + settings.bulk_timeout)
-            .build_unchecked(RedisConnectionManager::new(settings.url.as_str()).map_err(bad_url)?);
+            .build_unchecked(Writers::new(client.clone(), settings.connect_timeout));
         Ok(Self { small: manager()?, bulk: manager()?, writers, settings: settings.clone() })
     }
 
@@ -131,18 +133,15 @@ impl RedisCache {
     pub(super) async fn transact(&self, writes: Vec<Write>) -> Result<(), CacheError> {
         let limit = self.bulk_limit(writes.len());
         let whole = async {
-            let mut connection = self.writers.get().await.map_err(|error| match error {
-                bb8::RunError::User(error) => CacheError::from(error),
-                bb8::RunError::TimedOut => {
-                    CacheError::timeout("redis: no connection to write with within the time limit".to_owned())
-                }
+            let mut writer = self.writers.get().await.map_err(|_| {
+                CacheError::timeout("redis: no connection to write with within the time limit".to_owned())
             })?;
             let mut pipeline = redis::pipe();
             pipeline.atomic();
             for write in writes {
                 push(&mut pipeline, write);
             }
-            pipeline.query_async::<()>(&mut *connection).await.map_err(CacheError::from)
+            writer.run(&pipeline).await.map_err(CacheError::from)
         };
         tokio::time::timeout(limit + self.settings.connect_timeout, whole)
             .await

@@ -1,5 +1,15 @@
 //! Integration tests of the shared crate.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "tests"
+)]
 
+mod cache;
+mod cells;
 mod files;
 mod postgres;
+mod sample;

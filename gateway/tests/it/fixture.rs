@@ -1,0 +1,216 @@
+//! Generated data, and gateways over them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gateway::{App, Front};
+use http::Method;
+use shared::cache::{Cache, Levels, MemoryCache, RedisCache};
+use shared::config::Settings;
+use shared::keys::Keys;
+use shared::model::{ABSENT, Column, Day, Line, Lines, LocalTime};
+use shared::runtime::ComputePool;
+use shared::source::Source;
+use shared::source::files::{CsvWriter, FileSource, MappingChoice, ReadOptions};
+use shared::source::postgres::{PostgresImport, PostgresSource};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use warmer::once::{Warming, once};
+
+use crate::client::{self, Answer};
+
+pub(crate) const STORES: [&str; 6] = ["all", "a_b", "{x}", "门店:1", "a\"b", "a/b"];
+pub(crate) const FIRST_DAY: &str = "2026-02-20";
+pub(crate) const LAST_DAY: &str = "2026-03-11";
+const DAYS: i32 = 20;
+
+fn first_day() -> Day {
+    FIRST_DAY.parse().unwrap()
+}
+
+/// 20 days of the stores, growing from store to store. The first store ends two days earlier and the second has a gap.
+pub(crate) fn lines() -> Lines {
+    let mut lines = Lines::default();
+    let mut mix = 88_172_645u32;
+    for (number, store) in (0u32..).zip(STORES) {
+        for after in 0..DAYS {
+            if (number == 0 && after >= DAYS - 2) || (number == 1 && (5..9).contains(&after)) {
+                continue;
+            }
+            for order in 0..4 + number {
+                for _ in 0..=order % 3 {
+                    mix ^= mix << 13;
+                    mix ^= mix >> 17;
+                    mix ^= mix << 5;
+                    lines.push(&line(store, first_day().plus(after), order, mix));
+                }
+            }
+        }
+    }
+    lines
+}
+
+fn line(store: &str, day: Day, order: u32, mix: u32) -> Line {
+    // Few different times, so that the order id and the product decide where a line comes.
+    let time = LocalTime::midnight(day).0 + i64::from(mix % 4) * 3_600_000_000;
+    let mut line = Line {
+        ordered_at: LocalTime(time),
+        quantity: i32::try_from(mix % 6).unwrap() - 1,
+        stock: if mix.is_multiple_of(5) { ABSENT } else { i64::from(mix % 3) },
+        ..Line::default()
+    };
+    let mut decimal = |column: Column, value: u32, less: i64| {
+        line.decimals[column.slot()] = (i64::from(value) - less) * 10_000;
+    };
+    decimal(Column::ListPrice, mix % 900, 0);
+    decimal(Column::ShelfPrice, mix % 800, 0);
+    decimal(Column::PaidPrice, mix % 700, 0);
+    decimal(Column::Cost, mix % 1100, 0);
+    decimal(Column::GrossProfit, mix % 500, 200);
+    decimal(Column::PlatformFee, mix % 150, 10);
+    decimal(Column::DeliveryCost, mix % 1700, 0);
+    decimal(Column::UserDeliveryFee, mix % 300, 0);
+    decimal(Column::FullReduction, mix % 200, 0);
+    line.decimals[Column::Rebate.slot()] = i64::from(mix % 1_000_003);
+    line.decimals[Column::DistanceM.slot()] =
+        if mix.is_multiple_of(7) { ABSENT } else { i64::from(mix % 9000) * 1_000_000 };
+    let mut text = |column: Column, text: &str| text.clone_into(&mut line.texts[column.slot()]);
+    let product = mix % 9;
+    text(Column::StoreId, store);
+    text(Column::StoreName, &format!("{store} 店"));
+    text(Column::City, if mix.is_multiple_of(2) { "上海" } else { "" });
+    text(Column::OrderId, &format!("order {order}"));
+    text(Column::Channel, ["美团闪购", "", "自营", "饿了么"][(order % 4) as usize]);
+    text(Column::ProductName, &format!("商品, \"{product}\""));
+    text(Column::StoreCode, &if product.is_multiple_of(2) { format!("c{product}") } else { String::new() });
+    text(Column::Category1, ["水果", "酒水", "耗材"][(product % 3) as usize]);
+    line
+}
+
+/// Settings under which a busy machine changes no outcome.
+pub(crate) fn settings() -> Settings {
+    let mut settings = Settings::load(&[], &|_| None).unwrap();
+    settings.redis.connect_timeout = Duration::from_secs(10);
+    settings.redis.command_timeout = Duration::from_secs(10);
+    settings.redis.bulk_timeout = Duration::from_secs(10);
+    settings.gateway.request_timeout = Duration::from_secs(120);
+    settings.gateway.drain_timeout = Duration::from_secs(120);
+    settings.prefix = "test:".to_owned();
+    settings
+}
+
+pub(crate) fn redis(url: &str) -> Cache {
+    let settings = shared::cache::RedisSettings { url: url.to_owned(), ..settings().redis };
+    Cache::Redis(RedisCache::connect(&settings).unwrap())
+}
+
+pub(crate) fn memory() -> Cache {
+    Cache::Memory(MemoryCache::new(256 << 20))
+}
+
+pub(crate) fn levels(cache: Cache) -> Levels {
+    let settings = settings();
+    let fingerprint = settings.rules.fingerprint();
+    Levels::new(cache, Keys::new(&settings.prefix), fingerprint, settings.ttl, settings.max_inflated)
+}
+
+pub(crate) fn compute() -> ComputePool {
+    ComputePool::new(2, 64).unwrap()
+}
+
+/// A PostgreSQL source into which the lines were imported.
+pub(crate) async fn postgres(url: &str) -> Source {
+    let source = PostgresSource::new(&shared::source::postgres::PostgresSettings {
+        url: url.to_owned(),
+        ..settings().postgres
+    })
+    .unwrap();
+    let mut import = PostgresImport::begin(&source).await.unwrap();
+    import.write(&lines()).await.unwrap();
+    import.commit().await.unwrap();
+    Source::Postgres(source)
+}
+
+/// A source of files with the lines.
+pub(crate) async fn files() -> Source {
+    let folder = tempfile::tempdir().unwrap();
+    let path: PathBuf = folder.path().join("orders.csv");
+    let mut writer = CsvWriter::create(&path).unwrap();
+    writer.write(&lines()).unwrap();
+    writer.finish().unwrap();
+    // The source keeps what it read.
+    let source = FileSource::open(&path, &MappingChoice::Canonical, &ReadOptions::default()).await.unwrap();
+    Source::Files(source)
+}
+
+/// Makes every level ready.
+pub(crate) async fn warm(source: &Source, levels: &Levels) {
+    let warming = Warming::new(&settings(), source.clone(), levels.clone(), compute());
+    let mut told = (0, 0);
+    let report = once(&warming, |done, total| told = (done, total)).await.unwrap();
+    assert_eq!((report.failed, told), (0, (STORES.len(), STORES.len())));
+}
+
+/// A gateway in this process.
+pub(crate) struct Gateway {
+    pub(crate) address: String,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Gateway {
+    pub(crate) async fn start(source: Source, levels: Levels) -> Self {
+        let settings = settings();
+        let front = Front::new();
+        front.open(App::new(&settings, levels, source, compute()));
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let stopped = async {
+                // A sender that is dropped stops the server, too.
+                let _ = stopped.await;
+            };
+            gateway::server::serve(front, listener, &settings.gateway, stopped).await;
+        });
+        Self { address, stop: Some(stop), task }
+    }
+
+    /// Over files and warm memory: for everything that does not depend on the servers underneath.
+    pub(crate) async fn without_servers() -> Self {
+        let (source, levels) = (files().await, levels(memory()));
+        warm(&source, &levels).await;
+        Self::start(source, levels).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.get_with(path, &[]).await
+    }
+
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        client::send(Method::GET, &self.address, path, headers).await
+    }
+
+    /// A body that must come with 200.
+    #[track_caller]
+    pub(crate) fn ok(&self, path: &str) -> impl Future<Output = Answer> {
+        let answer = client::send(Method::GET, &self.address, path, &[]);
+        async move {
+            let answer = answer.await;
+            assert_eq!(answer.status.as_u16(), 200, "{}", answer.text());
+            answer
+        }
+    }
+
+    /// Asks the server to stop, without waiting.
+    pub(crate) fn ask_to_stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            stop.send(()).unwrap();
+        }
+    }
+
+    /// Waits until the server has stopped.
+    pub(crate) async fn stopped(self) {
+        self.task.await.unwrap();
+    }
+}
