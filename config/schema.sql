@@ -3,10 +3,11 @@
 -- `warmer import --into postgres` runs it by itself when the table is missing.
 
 -- Money is numeric: exact, and what people expect who look at the table themselves. Scale 6 holds micro-units,
--- precision 19 their 64 bits. Empty text stands for absent where the column is NOT NULL.
+-- precision 19 their 64 bits. Ids compare byte by byte (COLLATE "C"), which is fast and the same on every server.
+-- Empty text stands for absent where the column is NOT NULL. Texts have no blanks around them.
 CREATE TABLE IF NOT EXISTS orders (
-    order_id              text          NOT NULL,
-    store_id              text          NOT NULL,
+    order_id              text COLLATE "C" NOT NULL CHECK (order_id <> ''),
+    store_id              text COLLATE "C" NOT NULL CHECK (store_id <> ''),
     store_name            text,
     city                  text,
     ordered_at            timestamp     NOT NULL,           -- store-local wall-clock time

@@ -5,6 +5,7 @@ mod catalog;
 mod copy;
 mod decode;
 mod directory;
+mod expression;
 mod import;
 mod numeric;
 mod pool;
@@ -34,8 +35,8 @@ struct Shared {
     /// How the table's columns are read; looked up once.
     plan: OnceCell<catalog::TablePlan>,
     rejected: AtomicU64,
-    /// Spellings of store ids that differ from the id: with blanks around.
-    spellings: std::sync::RwLock<directory::Spellings>,
+    /// Spellings of store ids that differ from the id; `None` until the directory was read.
+    spellings: std::sync::RwLock<Option<directory::Spellings>>,
 }
 
 impl std::fmt::Debug for PostgresSource {

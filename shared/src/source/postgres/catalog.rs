@@ -5,8 +5,8 @@ use postgres_protocol::escape::{escape_identifier, escape_literal};
 
 use super::PostgresSettings;
 use super::pool::explain;
+use crate::model::Column;
 use crate::model::column::Kind;
-use crate::model::{Column, DayRange};
 use crate::source::{Columns, SourceError, SourceErrorKind};
 
 /// A type that can be read.
@@ -23,13 +23,36 @@ pub(super) enum PgType {
     Date,
 }
 
+impl PgType {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Int2 => "int2",
+            Self::Int4 => "int4",
+            Self::Int8 => "int8",
+            Self::Float4 => "float4",
+            Self::Float8 => "float8",
+            Self::Numeric => "numeric",
+            Self::Timestamp => "timestamp",
+            Self::Date => "date",
+        }
+    }
+}
+
 /// One column of the table.
 #[derive(Clone, Debug)]
 pub(super) struct Field {
-    /// Quoted name, or an expression for a time with a zone.
+    /// Quoted name.
+    pub(super) name: String,
+    /// What is selected: the column as `kind`, whatever becomes of its type later.
     pub(super) expression: String,
     pub(super) kind: PgType,
-    not_null: bool,
+    /// The type that texts are cast to when they are compared with the column, so that its index can be used;
+    /// `None`: the column is compared as text.
+    pub(super) compared_as: Option<&'static str>,
+    /// Its times have a zone, and `expression` turns them into local ones.
+    pub(super) has_zone: bool,
+    pub(super) not_null: bool,
 }
 
 /// How a table is read.
@@ -41,47 +64,58 @@ pub(super) struct TablePlan {
     pub(super) fields: Vec<(Column, Vec<Field>)>,
     /// The table has our layout: types as in `config/schema.sql`, so rows need no derivations.
     pub(super) is_canonical: bool,
-    timezone: Option<String>,
-    zoned_time: Option<String>,
+    pub(super) timezone: Option<String>,
+    /// What is trimmed from texts in the database.
+    pub(super) white_space: &'static str,
+}
+
+/// Unicode's White_Space, as an SQL literal.
+const WHITE_SPACE: &str = "U&' \\0009\\000A\\000B\\000C\\000D\\0085\\00A0\\1680\\2000\\2001\\2002\\2003\\2004\\2005\\2006\\2007\
+                           \\2008\\2009\\200A\\2028\\2029\\202F\\205F\\3000'";
+/// What of it every encoding has.
+const ASCII_WHITE_SPACE: &str = "E' \\t\\n\\x0b\\f\\r'";
+
+/// A column as the catalog has it: name, type behind any domain, its category, NOT NULL.
+struct Known {
+    name: String,
+    kind: String,
+    category: String,
+    not_null: bool,
 }
 
 pub(super) async fn plan(client: &Client, settings: &PostgresSettings) -> Result<TablePlan, SourceError> {
     let relation = settings.table.split('.').map(escape_identifier).collect::<Vec<_>>().join(".");
-    let found = client.query_one("SELECT to_regclass($1)::oid", &[&relation]).await.map_err(explain)?;
+    let encoding = "SELECT to_regclass($1)::oid, current_setting('server_encoding')";
+    let found = client.query_one(encoding, &[&relation]).await.map_err(explain)?;
     let oid: Option<u32> = found.get(0);
     let Some(oid) = oid else {
         return Err(SourceError::new(
             SourceErrorKind::Schema,
             format!("postgres: there is no table or view {}", settings.table),
-            "run config/schema.sql, or set [postgres] table to the name of yours",
+            "import into it, run config/schema.sql, or set [postgres] table to the name of yours",
         ));
     };
-    let rows = client
-        .query(
-            "SELECT attname::text, format_type(atttypid, NULL), attnotnull FROM pg_attribute \
-             WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped",
-            &[&oid],
-        )
-        .await
-        .map_err(explain)?;
-    let catalog: Vec<(String, String, bool)> =
-        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    let catalog = known_columns(client, oid).await?;
+    let is_utf8 = found.get::<_, String>(1) == "UTF8";
     let mut plan = TablePlan {
         relation,
         fields: Vec::new(),
         is_canonical: settings.columns.is_empty(),
         timezone: settings.timezone.clone(),
-        zoned_time: None,
+        white_space: if is_utf8 { WHITE_SPACE } else { ASCII_WHITE_SPACE },
     };
     for column in Column::ALL {
         let mut fields = Vec::new();
         for name in settings.sources(column) {
-            match catalog.iter().find(|(known, ..)| *known == name) {
-                Some((_, kind, not_null)) => {
-                    fields.push(plan.field(settings, column, &name, kind, *not_null)?);
-                }
-                None if settings.columns.is_empty() && !settings.is_required(column) => {}
-                None => return Err(missing(settings, column, &name)),
+            match catalog.iter().find(|known| known.name == name) {
+                Some(known) => match field(settings, column, known) {
+                    Ok(field) => fields.push(field),
+                    // Only of our name by chance.
+                    Err(_) if !settings.is_named(column) && !settings.is_required(column) => {}
+                    Err(error) => return Err(error),
+                },
+                None if settings.is_named(column) => return Err(missing(settings, column, &name)),
+                None => {}
             }
         }
         if fields.is_empty() && settings.is_required(column) {
@@ -90,7 +124,36 @@ pub(super) async fn plan(client: &Client, settings: &PostgresSettings) -> Result
         plan.is_canonical &= matches!(&fields[..], [field] if field.is_canonical(column));
         plan.fields.push((column, fields));
     }
+    let absent: Vec<&str> =
+        plan.fields.iter().filter(|(_, fields)| fields.is_empty()).map(|(column, _)| column.name()).collect();
+    if !absent.is_empty() {
+        tracing::info!(
+            table = settings.table,
+            columns = absent.join(","),
+            "the table has no columns for these, so they are absent in every line"
+        );
+    }
     Ok(plan)
+}
+
+async fn known_columns(client: &Client, oid: u32) -> Result<Vec<Known>, SourceError> {
+    let rows = client
+        .query(
+            "SELECT a.attname::text, format_type(b.oid, NULL), (CASE b.typtype WHEN 'e' THEN 'S' ELSE b.typcategory END)::text, \
+             a.attnotnull FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
+             JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid) \
+             WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped",
+            &[&oid],
+        )
+        .await
+        .map_err(explain)?;
+    let known = rows.iter().map(|row| Known {
+        name: row.get(0),
+        kind: row.get(1),
+        category: row.get(2),
+        not_null: row.get(3),
+    });
+    Ok(known.collect())
 }
 
 fn missing(settings: &PostgresSettings, column: Column, name: &str) -> SourceError {
@@ -101,136 +164,88 @@ fn missing(settings: &PostgresSettings, column: Column, name: &str) -> SourceErr
     )
 }
 
+fn field(settings: &PostgresSettings, column: Column, known: &Known) -> Result<Field, SourceError> {
+    let quoted = escape_identifier(&known.name);
+    let mut has_zone = false;
+    let (kind, compared_as) = match known.kind.as_str() {
+        "text" | "character varying" => (PgType::Text, Some("text")),
+        "character" => (PgType::Text, Some("bpchar")),
+        // Enumerations, citext, names, and what else is a text.
+        "uuid" => (PgType::Text, None),
+        _ if known.category == "S" => (PgType::Text, None),
+        "smallint" => (PgType::Int2, Some("int8")),
+        "integer" => (PgType::Int4, Some("int8")),
+        "bigint" => (PgType::Int8, Some("int8")),
+        "real" => (PgType::Float4, Some("float4")),
+        "double precision" => (PgType::Float8, Some("float8")),
+        "numeric" => (PgType::Numeric, Some("numeric")),
+        "money" => (PgType::Numeric, None),
+        "timestamp without time zone" => (PgType::Timestamp, None),
+        "date" => (PgType::Date, None),
+        "timestamp with time zone" => {
+            has_zone = true;
+            (PgType::Timestamp, None)
+        }
+        other => {
+            return Err(SourceError::new(
+                SourceErrorKind::Schema,
+                format!(
+                    "postgres: column {:?} of {} has type {other}, which cannot be read as {}",
+                    known.name,
+                    settings.table,
+                    column.name()
+                ),
+                "use text, a number, date or timestamp; a view can cast it",
+            ));
+        }
+    };
+    let expression = match (has_zone, &settings.timezone) {
+        (false, _) => format!("{quoted}::{}", kind.name()),
+        (true, Some(zone)) => format!("({quoted} AT TIME ZONE {})", escape_literal(zone)),
+        (true, None) => {
+            return Err(SourceError::new(
+                SourceErrorKind::Settings,
+                format!("postgres: column {:?} of {} has a time zone", known.name, settings.table),
+                "set [postgres] timezone to the stores' zone, such as \"Asia/Shanghai\"",
+            ));
+        }
+    };
+    Ok(Field { name: quoted, expression, kind, compared_as, has_zone, not_null: known.not_null })
+}
+
 impl Field {
     fn is_canonical(&self, column: Column) -> bool {
-        match column.kind() {
-            Kind::Text => self.kind == PgType::Text,
-            Kind::Time => self.kind == PgType::Timestamp && self.not_null,
-            Kind::Integer => self.kind == PgType::Int4 && (self.not_null || column == Column::Stock),
-            Kind::Decimal => self.kind == PgType::Numeric && (self.not_null || column == Column::DistanceM),
-        }
+        !self.has_zone
+            && match column.kind() {
+                Kind::Text => self.kind == PgType::Text,
+                Kind::Time => self.kind == PgType::Timestamp && self.not_null,
+                Kind::Integer => self.kind == PgType::Int4 && (self.not_null || column == Column::Stock),
+                Kind::Decimal => {
+                    self.kind == PgType::Numeric && (self.not_null || column == Column::DistanceM)
+                }
+            }
     }
 }
 
 impl TablePlan {
-    fn field(
-        &mut self,
-        settings: &PostgresSettings,
-        column: Column,
-        name: &str,
-        kind: &str,
-        not_null: bool,
-    ) -> Result<Field, SourceError> {
-        let mut expression = escape_identifier(name);
-        let kind = match kind {
-            "text" | "character varying" | "character" | "\"char\"" | "name" | "uuid" => {
-                if kind != "text" {
-                    expression.push_str("::text");
-                }
-                PgType::Text
-            }
-            "smallint" => PgType::Int2,
-            "integer" => PgType::Int4,
-            "bigint" => PgType::Int8,
-            "real" => PgType::Float4,
-            "double precision" => PgType::Float8,
-            "numeric" => PgType::Numeric,
-            "timestamp without time zone" => PgType::Timestamp,
-            "date" => PgType::Date,
-            "timestamp with time zone" => {
-                let Some(zone) = &settings.timezone else {
-                    return Err(SourceError::new(
-                        SourceErrorKind::Settings,
-                        format!("postgres: column {name:?} of {} has a time zone", settings.table),
-                        "set [postgres] timezone to the stores' zone, such as \"Asia/Shanghai\"",
-                    ));
-                };
-                self.zoned_time = Some(expression.clone());
-                expression = format!("({expression} AT TIME ZONE {})", escape_literal(zone));
-                PgType::Timestamp
-            }
-            other => {
-                return Err(SourceError::new(
-                    SourceErrorKind::Schema,
-                    format!(
-                        "postgres: column {name:?} of {} has type {other}, which cannot be read as {}",
-                        settings.table,
-                        column.name()
-                    ),
-                    "use text, a number, date or timestamp; a view can cast it",
-                ));
-            }
-        };
-        Ok(Field { expression, kind, not_null })
-    }
-
-    fn of(&self, column: Column) -> &[Field] {
+    /// The table's columns that may fill one of ours.
+    pub(super) fn of(&self, column: Column) -> &[Field] {
         self.fields.iter().find(|(of, _)| *of == column).map_or(&[], |(_, fields)| fields)
     }
 
     /// The columns to select for a read, each with the table's columns that may fill it.
     pub(super) fn selected(&self, columns: Columns) -> impl Iterator<Item = &(Column, Vec<Field>)> {
-        // A table of another layout needs all columns for what is derived from them.
+        // In a table of another layout a fault in any column is a fault of the row, whoever reads it; and some
+        // columns stand in for others.
         let all = columns == Columns::All || !self.is_canonical;
         self.fields.iter().filter(move |(column, _)| all || column.needed_for_cells())
     }
 
-    /// The store as text.
-    pub(super) fn store(&self) -> String {
-        let texts: Vec<String> = self
-            .of(Column::StoreId)
+    /// Whether the database can tell which rows will be accepted: no number or time is kept as text.
+    pub(super) fn is_typed(&self) -> bool {
+        self.fields
             .iter()
-            .map(|field| match field.kind {
-                PgType::Text => field.expression.clone(),
-                _ => format!("{}::text", field.expression),
-            })
-            .collect();
-        match &texts[..] {
-            [one] => one.clone(),
-            several => {
-                let parts: Vec<String> =
-                    several.iter().map(|text| format!("nullif(btrim({text}), '')")).collect();
-                format!("coalesce({})", parts.join(", "))
-            }
-        }
-    }
-
-    /// The order time, if it is one column of a type that PostgreSQL compares as a time.
-    pub(super) fn time(&self) -> Option<&str> {
-        match self.of(Column::OrderedAt) {
-            [field] if matches!(field.kind, PgType::Timestamp | PgType::Date) => Some(&field.expression),
-            _ => None,
-        }
-    }
-
-    /// The first column of a text that is shown only: name or city.
-    pub(super) fn display(&self, column: Column) -> Option<String> {
-        match self.of(column) {
-            [] => None,
-            [field] => Some(format!("{}::text", field.expression)),
-            several => {
-                let parts: Vec<String> = several
-                    .iter()
-                    .map(|field| format!("nullif(btrim({}::text), '')", field.expression))
-                    .collect();
-                Some(format!("coalesce({})", parts.join(", ")))
-            }
-        }
-    }
-
-    /// A condition on the order time, as narrow as the type allows; the caller checks each row's day anyway.
-    pub(super) fn within(&self, range: DayRange) -> Option<String> {
-        let (from, end) = (range.from, range.to.plus(1));
-        match (&self.zoned_time, &self.timezone) {
-            (Some(column), Some(zone)) => {
-                let zone = escape_literal(zone);
-                // A day more on both sides covers hours that a zone has twice or not at all.
-                let (from, end) = (from.plus(-1), end.plus(1));
-                Some(format!(
-                    "{column} >= timestamp '{from}' AT TIME ZONE {zone} AND {column} < timestamp '{end}' AT TIME ZONE {zone}"
-                ))
-            }
-            _ => self.time().map(|column| format!("{column} >= '{from}' AND {column} < '{end}'")),
-        }
+            .filter(|(column, _)| column.kind() != Kind::Text)
+            .all(|(_, fields)| fields.iter().all(|field| field.kind != PgType::Text))
     }
 }

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::catalog::{PgType, TablePlan};
+use super::copy::Row;
 use super::numeric::{self, Parsed};
 use crate::model::column::Kind;
 use crate::model::day::DAY_MICROS;
-use crate::model::{ABSENT, Column, Day, DayRange, Lines, LocalTime};
+use crate::model::{ABSENT, Column, Day, DayRange, Lines, LocalTime, Money};
 use crate::source::Columns;
 use crate::source::files::cell::Cell;
 use crate::source::files::values::{RowReader, Sources};
@@ -46,17 +47,12 @@ impl RowDecoder {
     }
 
     /// Appends a row if its day lies in `range`.
-    pub(super) fn push(
-        &mut self,
-        lines: &mut Lines,
-        fields: &[Option<&[u8]>],
-        range: DayRange,
-    ) -> Result<(), BadRow> {
+    pub(super) fn push(&mut self, lines: &mut Lines, row: &Row<'_>, range: DayRange) -> Result<(), BadRow> {
         match self {
-            Self::Canonical(columns) => push_canonical(columns, lines, fields, range),
+            Self::Canonical(columns) => push_canonical(columns, lines, row, range),
             Self::Mapped { kinds, reader } => {
-                let cell = |at: usize| match (fields.get(at), kinds.get(at)) {
-                    (Some(Some(bytes)), Some(kind)) => cell(*kind, bytes),
+                let cell = |at: usize| match (row.get(at), kinds.get(at)) {
+                    (Some(bytes), Some(kind)) => cell(*kind, bytes),
                     _ => Cell::Empty,
                 };
                 let line = reader.read(cell).map_err(|fault| BadRow {
@@ -92,9 +88,11 @@ fn cell(kind: PgType, bytes: &[u8]) -> Cell<'_> {
             bytes.try_into().map_or_else(|_| malformed(), |b| Cell::Float(f64::from_be_bytes(b)))
         }
         PgType::Numeric => match numeric::parse(bytes) {
-            Some(Parsed::Number(number)) => match number.decimal() {
-                Ok((unscaled, scale)) => Cell::Decimal { unscaled, scale },
-                Err(_) => Cell::Float(f64::MAX),
+            Some(Parsed::Number(number)) => match (number.decimal(), number.money()) {
+                (Ok((unscaled, scale)), _) => Cell::Decimal { unscaled, scale },
+                // More digits than 128 bits hold, but money that fits.
+                (Err(_), Ok(money)) => Cell::Decimal { unscaled: i128::from(money.0), scale: 6 },
+                (Err(_), Err(_)) => Cell::Float(f64::MAX),
             },
             Some(Parsed::NotANumber) => Cell::Empty,
             Some(Parsed::Infinite) => Cell::Float(f64::INFINITY),
@@ -102,13 +100,19 @@ fn cell(kind: PgType, bytes: &[u8]) -> Cell<'_> {
         },
         PgType::Timestamp => match time(bytes) {
             Some(time) => Cell::Time(time),
-            None => malformed(),
+            None => Cell::Text(Cow::Borrowed("outside the years 1970 to 2199")),
         },
-        PgType::Date => match bytes.try_into().map(i32::from_be_bytes) {
-            Ok(days) => Cell::Time(LocalTime::midnight(Day(days.saturating_add(EPOCH_DAYS)))),
-            Err(_) => malformed(),
+        PgType::Date => match bytes.try_into().ok().and_then(|b| date(i32::from_be_bytes(b))) {
+            Some(time) => Cell::Time(time),
+            None => Cell::Text(Cow::Borrowed("outside the years 1970 to 2199")),
         },
     }
+}
+
+/// Midnight of a day that has a name; `infinity` and the like have none.
+fn date(days: i32) -> Option<LocalTime> {
+    let day = Day(days.checked_add(EPOCH_DAYS)?);
+    (Day::MIN..=Day::MAX).contains(&day).then(|| LocalTime::midnight(day))
 }
 
 fn time(bytes: &[u8]) -> Option<LocalTime> {
@@ -120,20 +124,29 @@ fn time(bytes: &[u8]) -> Option<LocalTime> {
 fn push_canonical(
     columns: &[Column],
     lines: &mut Lines,
-    fields: &[Option<&[u8]>],
+    row: &Row<'_>,
     range: DayRange,
 ) -> Result<(), BadRow> {
     let before = lines.len();
-    for (column, field) in columns.iter().zip(fields) {
+    for (at, column) in columns.iter().enumerate() {
+        let field = row.get(at);
         let pushed = match column.kind() {
             Kind::Text => push_text(lines, *column, field.unwrap_or_default()),
             Kind::Time => field.and_then(time).map(|time| lines.ordered_at.push(time.0)),
-            Kind::Integer => push_integer(lines, *column, *field),
-            Kind::Decimal => push_decimal(lines, *column, *field),
+            Kind::Integer => push_integer(lines, *column, field),
+            Kind::Decimal => push_decimal(lines, *column, field),
         };
         if pushed.is_none() {
             lines.truncate(before);
             return Err(BadRow { column: Some(*column), what: format!("{field:02x?}") });
+        }
+    }
+    let quantity = lines.quantity.get(before).copied().unwrap_or(0);
+    for column in [Column::ListPrice, Column::PaidPrice] {
+        let price = lines.decimals[column.slot()].get(before).copied().unwrap_or(0);
+        if Money(price).checked_times(quantity).is_none() {
+            lines.truncate(before);
+            return Err(BadRow { column: Some(column), what: format!("{} × {quantity}", Money(price)) });
         }
     }
     if lines.ordered_at.last().is_none_or(|time| !range.contains(LocalTime(*time).day())) {

@@ -50,7 +50,9 @@ impl PostgresImport {
         }
         let client = deadpool_postgres::Object::take(source.shared.pool.get().await?);
         client.batch_execute("BEGIN").await.map_err(explain)?;
-        client.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(explain)?;
+        client.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(lock_error)?;
+        // The limit is for reads that somebody waits for; moving millions of lines may take longer.
+        client.batch_execute("SET LOCAL statement_timeout = 0").await.map_err(explain)?;
         let exists: bool =
             client.query_one("SELECT to_regclass('orders') IS NOT NULL", &[]).await.map_err(explain)?.get(0);
         if !exists {
@@ -150,13 +152,21 @@ impl PostgresImport {
         let statements = format!(
             "DELETE FROM orders o USING {from} s \
              WHERE o.store_id = s.store_id AND o.ordered_at >= s.day AND o.ordered_at < s.day + 1{orders}; \
-             SELECT hotshelf_make_partitions(min(day), max(day)) FROM staged_days HAVING count(*) > 0; \
+             SELECT hotshelf_make_partitions(month, month) \
+             FROM (SELECT DISTINCT date_trunc('month', day)::date AS month FROM staged_days) AS months; \
              INSERT INTO orders SELECT * FROM staged_orders ORDER BY store_id, ordered_at; \
              COMMIT"
         );
         self.client.batch_execute(&statements).await.map_err(explain)?;
-        // Outside the transaction: fresh statistics make the next reads choose the index.
-        self.client.batch_execute("ANALYZE orders").await.map_err(explain)
+        // Outside the transaction. Fresh statistics make the next reads choose the index, and a fresh visibility map
+        // spares them the rows where the index says it all. The import is done without it, too.
+        for statement in ["SET statement_timeout = 0", "VACUUM (ANALYZE) orders"] {
+            if let Err(error) = self.client.batch_execute(statement).await {
+                tracing::warn!(%error, "the import is done, but not its VACUUM; run VACUUM ANALYZE orders");
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Leaves everything as it was.
@@ -165,6 +175,19 @@ impl PostgresImport {
     /// If the connection broke, which leaves everything as it was, too.
     pub async fn abandon(self) -> Result<(), SourceError> {
         self.client.batch_execute("ROLLBACK").await.map_err(explain)
+    }
+}
+
+fn lock_error(error: tokio_postgres::Error) -> SourceError {
+    let told = explain(error);
+    match told.kind() {
+        SourceErrorKind::Timeout => SourceError::new(
+            SourceErrorKind::Timeout,
+            "postgres: another import has been at work for longer than postgres.statement_timeout",
+            "wait until it is done, or end it, and import again",
+        )
+        .because(told),
+        _ => told,
     }
 }
 

@@ -41,29 +41,48 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Parsed<'_>> {
 impl Numeric<'_> {
     /// The value in micro-units, rounded half-to-even.
     pub(super) fn money(&self) -> Result<Money, NumberFault> {
-        let (unscaled, scale) = self.decimal()?;
-        Money::from_decimal(unscaled, scale)
+        // Digits of 10000⁰ and above, then 10⁻⁴, then two decimals of 10⁻⁸; what follows only breaks ties.
+        let mut micro = 0i128;
+        let (mut dropped, mut beyond) = (0, false);
+        for (digit, power) in self.digits.chunks_exact(2).zip((i32::MIN..=self.weight).rev()) {
+            let digit = i128::from(i16::from_be_bytes([digit[0], digit[1]]));
+            match power {
+                // 10^16 in currency units is beyond any value that fits.
+                4.. if digit != 0 => return Err(NumberFault::Overflow),
+                4.. => {}
+                0..4 => micro += digit * WHOLE[power.unsigned_abs() as usize],
+                -1 => micro += digit * 100,
+                -2 => {
+                    micro += digit / 100;
+                    dropped = digit % 100;
+                }
+                _ => beyond |= digit != 0,
+            }
+        }
+        if dropped > 50 || (dropped == 50 && (beyond || micro % 2 == 1)) {
+            micro += 1;
+        }
+        i64::try_from(if self.negative { -micro } else { micro })
+            .map(Money)
+            .map_err(|_| NumberFault::Overflow)
     }
 
-    /// The value as `unscaled` × 10^−scale. Digits beyond 10^−28 leave one 1 behind, enough to round by.
+    /// The value as `unscaled` × 10^−scale, exactly.
     pub(super) fn decimal(&self) -> Result<(i128, i32), NumberFault> {
         let mut value = 0i128;
-        let mut exponent = self.weight;
-        let mut last = 0;
-        for (at, pair) in self.digits.chunks_exact(2).enumerate() {
-            let digit = i128::from(i16::from_be_bytes([pair[0], pair[1]]));
-            if exponent < -7 {
-                let rest = self.digits[at * 2..].iter().any(|byte| *byte != 0);
-                value = value.checked_mul(10).ok_or(NumberFault::Overflow)? + i128::from(rest);
-                return Ok((if self.negative { -value } else { value }, -(exponent + 1) * 4 + 1));
-            }
-            value = value.checked_mul(10_000).ok_or(NumberFault::Overflow)? + digit;
-            last = exponent;
-            exponent -= 1;
+        let mut power = self.weight + 1;
+        for digit in self.digits.chunks_exact(2) {
+            let digit = i128::from(i16::from_be_bytes([digit[0], digit[1]]));
+            value =
+                value.checked_mul(10_000).and_then(|v| v.checked_add(digit)).ok_or(NumberFault::Overflow)?;
+            power -= 1;
         }
-        Ok((if self.negative { -value } else { value }, -last * 4))
+        Ok((if self.negative { -value } else { value }, -power * 4))
     }
 }
+
+/// 10000ⁿ in micro-units.
+const WHOLE: [i128; 4] = [1_000_000, 10_000_000_000, 100_000_000_000_000, 1_000_000_000_000_000_000];
 
 /// Appends micro-units as a binary numeric of scale 6, with its length.
 pub(super) fn put(message: &mut BytesMut, micro: i64) {
@@ -116,6 +135,14 @@ mod tests {
         assert_eq!(money(&numeric(0, false, &[1, 2345, 6650, 0, 0, 0, 0, 0, 0, 1])), Ok(Money(1_234_567)));
         assert_eq!(money(&numeric(3, false, &[9, 2233, 7203, 6854])), Ok(Money(9_223_372_036_854_000_000)));
         assert_eq!(money(&numeric(5, false, &[9])), Err(NumberFault::Overflow));
+        assert_eq!(
+            money(&numeric(3, false, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 1])),
+            Ok(Money(1_000_000_000_000_000_000))
+        );
+        assert_eq!(money(&numeric(-2, false, &[50])), Ok(Money(0)));
+        assert_eq!(money(&numeric(-2, false, &[51])), Ok(Money(1)));
+        assert_eq!(money(&numeric(-2, true, &[150])), Ok(Money(-2)));
+        assert_eq!(money(&numeric(-3, false, &[9999])), Ok(Money(0)));
         assert!(matches!(parse(&[0, 0, 0, 0, 0xC0, 0, 0, 0]), Some(Parsed::NotANumber)));
         assert!(parse(&[0, 1]).is_none());
     }

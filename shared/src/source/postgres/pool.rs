@@ -1,6 +1,9 @@
 //! The capped pool of connections, and database errors in plain words.
 
+use std::error::Error as _;
+
 use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 
@@ -28,14 +31,20 @@ impl ConnectionPool {
         let timeout = format!("-c statement_timeout={}", settings.statement_timeout.as_millis());
         let options = config.get_options().map_or_else(|| timeout.clone(), |own| format!("{own} {timeout}"));
         config.options(options);
-        let place = format!(
-            "{:?} port {:?} database {:?}",
-            config.get_hosts(),
-            config.get_ports(),
-            config.get_dbname()
+        if config.get_ssl_mode() == SslMode::Require {
+            return Err(SourceError::new(
+                SourceErrorKind::Settings,
+                "postgres.url asks for sslmode=require, but connections are made without TLS",
+                "remove sslmode, and reach the server over a private network, a Unix socket or a tunnel",
+            ));
+        }
+        let place = place(&config);
+        // Asking a pooled connection for a sign of life costs a round trip, and spares a read the one that died.
+        let manager = Manager::from_config(
+            config,
+            NoTls,
+            ManagerConfig { recycling_method: RecyclingMethod::Verified },
         );
-        let manager =
-            Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
             .max_size(settings.connections)
             .wait_timeout(Some(settings.wait_timeout))
@@ -49,48 +58,84 @@ impl ConnectionPool {
 
     pub(super) async fn get(&self) -> Result<Client, SourceError> {
         self.pool.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => explain(error),
+            PoolError::Backend(error) => explain_at(error, &format!("postgres ({})", self.place)),
             PoolError::Timeout(_) => SourceError::new(
                 SourceErrorKind::Timeout,
-                format!("postgres: no connection within the time limit ({})", self.place),
+                format!("postgres ({}): no connection within the time limit", self.place),
                 "check the server's load, or raise postgres.connections or postgres.wait_timeout",
             ),
             other => SourceError::new(
                 SourceErrorKind::Unreachable,
-                format!("postgres: {other} ({})", self.place),
+                format!("postgres ({}): {other}", self.place),
                 "check that the server runs and that postgres.url names its address",
             ),
         })
     }
 }
 
+/// Where a server is, without any secret: `127.0.0.1:5432/hotshelf`.
+fn place(config: &Config) -> String {
+    let hosts = config.get_hosts().iter().enumerate().map(|(at, host)| {
+        let name = match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(folder) => folder.display().to_string(),
+        };
+        // One port stands for all hosts.
+        let ports = config.get_ports();
+        match ports.get(at).or(ports.first()) {
+            Some(port) => format!("{name}:{port}"),
+            None => format!("{name}:5432"),
+        }
+    });
+    let hosts: Vec<String> = hosts.collect();
+    format!("{}/{}", hosts.join(","), config.get_dbname().or(config.get_user()).unwrap_or_default())
+}
+
 /// A database error with its kind and remedy.
 pub(super) fn explain(error: tokio_postgres::Error) -> SourceError {
+    explain_at(error, "postgres")
+}
+
+fn explain_at(error: tokio_postgres::Error, place: &str) -> SourceError {
     let (kind, remedy) = match error.code() {
-        Some(code)
-            if *code == SqlState::INVALID_PASSWORD
-                || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION =>
+        Some(code) => explain_code(code),
+        None if error.to_string().contains("password missing")
+            || error.source().is_some_and(|cause| cause.to_string().contains("password missing")) =>
         {
             (SourceErrorKind::Denied, "check user and password in postgres.url")
         }
-        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
-            (SourceErrorKind::Denied, "grant the user SELECT on the table (see config/schema.sql)")
-        }
-        Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
-            (SourceErrorKind::Settings, "create the database, or correct its name in postgres.url")
-        }
-        Some(code) if *code == SqlState::UNDEFINED_TABLE || *code == SqlState::UNDEFINED_COLUMN => {
-            (SourceErrorKind::Schema, "run config/schema.sql, or correct [postgres] table and columns")
-        }
-        Some(code) if *code == SqlState::QUERY_CANCELED => {
-            (SourceErrorKind::Timeout, "check the server's load, or raise postgres.statement_timeout")
-        }
-        Some(_) => (SourceErrorKind::Other, "see the server's log"),
         None => (
             SourceErrorKind::Unreachable,
-            "check that the server runs and that postgres.url names its address, user and password",
+            "check that the server runs and that postgres.url names its address",
         ),
     };
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    SourceError::new(kind, format!("postgres: {error}{cause}"), remedy).because(error)
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    SourceError::new(kind, format!("{place}: {error}{cause}"), remedy).because(error)
+}
+
+fn explain_code(code: &SqlState) -> (SourceErrorKind, &'static str) {
+    if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code) {
+        (SourceErrorKind::Denied, "check user and password in postgres.url")
+    } else if *code == SqlState::INSUFFICIENT_PRIVILEGE {
+        (SourceErrorKind::Denied, "grant the user SELECT on the table (see config/schema.sql)")
+    } else if *code == SqlState::INVALID_CATALOG_NAME {
+        (SourceErrorKind::Settings, "create the database, or correct its name in postgres.url")
+    } else if [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN].contains(code) {
+        (SourceErrorKind::Schema, "run config/schema.sql, or correct [postgres] table and columns")
+    } else if *code == SqlState::INVALID_PARAMETER_VALUE {
+        (SourceErrorKind::Settings, "correct [postgres] timezone: a zone such as \"Asia/Shanghai\"")
+    } else if *code == SqlState::QUERY_CANCELED {
+        (SourceErrorKind::Timeout, "check the server's load, or raise postgres.statement_timeout")
+    } else if [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::TOO_MANY_CONNECTIONS,
+    ]
+    .contains(code)
+    {
+        (SourceErrorKind::Unreachable, "wait until the server takes connections again")
+    } else {
+        (SourceErrorKind::Other, "see the server's log")
+    }
 }

@@ -2,12 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use postgres_protocol::escape::escape_literal;
-
-use super::catalog::TablePlan;
+use super::catalog::{PgType, TablePlan};
 use super::decode::{BadRow, RowDecoder};
-use super::{PostgresSource, copy};
-use crate::model::Lines;
+use super::{PostgresSource, copy, directory};
+use crate::model::{Column, Lines};
 use crate::source::{ReadRequest, SourceError};
 
 /// Bad rows of one read that are logged one by one; the others are only counted.
@@ -15,17 +13,21 @@ const LOGGED_ROWS: u64 = 5;
 
 pub(super) async fn read(source: &PostgresSource, request: &ReadRequest) -> Result<Lines, SourceError> {
     let plan = source.plan().await?;
+    // Texts in other people's tables may have blanks around, which only the directory knows.
+    let may_be_padded = plan.of(Column::StoreId).iter().any(|field| field.kind == PgType::Text);
+    if !plan.is_canonical && may_be_padded && !source.knows_spellings() {
+        directory::directory(source).await?;
+    }
     let query = query(source, plan, request);
     let mut decoder = RowDecoder::new(plan, request.columns);
     let client = source.shared.pool.get().await?;
     let mut lines = Lines::default();
     let mut rejected = 0;
-    copy::rows(&client, &query, |fields| {
+    copy::rows(client, &query, |fields| {
         if let Err(bad) = decoder.push(&mut lines, fields, request.range) {
             rejected += 1;
             log_rejected(source, request, &bad, rejected);
         }
-        Ok(())
     })
     .await?;
     if !plan.is_canonical {
@@ -41,7 +43,7 @@ pub(super) fn log_rejected(source: &PostgresSource, request: &ReadRequest, bad: 
         tracing::warn!(
             table = source.shared.settings.table,
             stores = %request.stores.join(","),
-            column = bad.column.map(crate::model::Column::name),
+            column = bad.column.map(Column::name),
             value = bad.what,
             "a row cannot be read and is left out; correct it in the table"
         );
@@ -49,26 +51,15 @@ pub(super) fn log_rejected(source: &PostgresSource, request: &ReadRequest, bad: 
 }
 
 fn query(source: &PostgresSource, plan: &TablePlan, request: &ReadRequest) -> String {
-    let fields: Vec<&str> = plan
-        .selected(request.columns)
-        .flat_map(|(_, fields)| fields.iter().map(|field| field.expression.as_str()))
-        .collect();
-    let stores = source.spellings(&request.stores);
-    let literals: Vec<String> = stores.iter().map(|store| escape_literal(store)).collect();
-    let store = plan.store();
-    let condition = match &literals[..] {
-        [one] => format!("{store} = {one}"),
-        several => format!("{store} = ANY(ARRAY[{}]::text[])", several.join(",")),
-    };
+    let stores = plan.of_stores(&source.spellings(plan, &request.stores));
     let within = plan.within(request.range).map(|within| format!(" AND {within}")).unwrap_or_default();
-    format!("SELECT {} FROM {} WHERE {condition}{within}", fields.join(", "), plan.relation)
+    format!("SELECT {} FROM {} WHERE {stores}{within}", plan.select_list(request.columns), plan.relation)
 }
 
 fn retain_stores(lines: &mut Lines, stores: &[String]) {
-    let column = crate::model::Column::StoreId;
     let mut kept = Vec::with_capacity(lines.len());
     for (row, number) in (0..lines.len()).zip(0u32..) {
-        if stores.iter().any(|store| store == lines.text(column, row)) {
+        if stores.iter().any(|store| store == lines.text(Column::StoreId, row)) {
             kept.push(number);
         }
     }

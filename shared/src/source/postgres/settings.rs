@@ -13,7 +13,22 @@ pub struct PostgresSettings {
     /// Table or view, `schema.table` or `table`.
     pub table: String,
     /// Columns of an existing table: for a column of ours those that may fill it; the first non-empty value counts.
-    /// Without any, the table has our names.
+    /// A column that is not named here is the one of our own name, or absent if there is none. An empty list makes it
+    /// absent. In TOML:
+    ///
+    /// ```toml
+    /// [postgres]
+    /// table = "sales.订单明细"
+    /// timezone = "Asia/Shanghai"          # needed for timestamptz
+    /// [postgres.columns]
+    /// order_id = "订单ID"
+    /// store_id = ["门店ID", "门店名称"]
+    /// ordered_at = ["下单时间", "日期"]
+    /// product_name = "商品名称"
+    /// paid_price = "实收价格"              # absent values are the shelf price
+    /// shelf_price = "商品实售价"
+    /// cost = ["商品采购成本", "成本"]
+    /// ```
     pub columns: BTreeMap<Column, Vec<String>>,
     /// Time zone in which `timestamptz` order times are store-local.
     pub timezone: Option<String>,
@@ -43,13 +58,14 @@ impl Default for PostgresSettings {
 }
 
 impl PostgresSettings {
-    /// The table's columns that may fill `column`.
+    /// The table's columns that may fill `column`: those named for it, else the one of its own name, if there is one.
     pub(super) fn sources(&self, column: Column) -> Vec<String> {
-        match self.columns.get(&column) {
-            Some(names) => names.clone(),
-            None if self.columns.is_empty() => vec![column.name().to_owned()],
-            None => Vec::new(),
-        }
+        self.columns.get(&column).cloned().unwrap_or_else(|| vec![column.name().to_owned()])
+    }
+
+    /// Whether the settings name columns for `column`, which must then be there.
+    pub(super) fn is_named(&self, column: Column) -> bool {
+        self.columns.contains_key(&column)
     }
 
     /// Columns without which no line can be read.

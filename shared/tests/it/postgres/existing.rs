@@ -216,3 +216,51 @@ async fn a_column_whose_type_changes_later_is_not_misread() {
     let error = source.read(&everything).await.unwrap_err();
     assert!(error.to_string().contains("gift"), "{error}");
 }
+
+#[tokio::test]
+async fn numbers_of_every_type_are_what_their_texts_are() {
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+    let exact = prop_oneof![
+        "-?[0-9]{1,12}(\\.[0-9]{1,30})?",
+        "-?[0-9]{1,8}\\.[0-9]{6}5",
+        "-?0\\.0{0,12}[0-9]{1,8}",
+        "-?[0-9]{1,4}0{0,8}",
+        any::<i64>().prop_map(|micro| Money(micro).to_string()),
+    ];
+    let float =
+        prop_oneof![-1e12f64..1e12, -1e3f64..1e3, (-1_000_000i64..1_000_000).prop_map(|n| n as f64 / 1e7)];
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let values: Vec<(String, f64, f32)> = (0..3_000)
+        .map(|_| {
+            let exact = exact.new_tree(&mut runner).unwrap().current();
+            let float = float.new_tree(&mut runner).unwrap().current();
+            (exact, float, float as f32)
+        })
+        .collect();
+    let rows: Vec<String> = values
+        .iter()
+        .enumerate()
+        .map(|(n, (exact, float, single))| format!("({n}, {exact}, '{float:e}', '{single:e}', '{exact}')"))
+        .collect();
+    let table = format!(
+        "CREATE TABLE sales (order_id int, cost numeric, platform_fee float8, rebate float4, commission text, \
+         store_id text DEFAULT 's', ordered_at date DEFAULT '2026-03-01'); \
+         INSERT INTO sales VALUES {}",
+        rows.join(",")
+    );
+    let (source, _client) = source_after(&table, |settings| {
+        settings.table = "sales".to_owned();
+        settings.columns = mapping(&[(Column::OrderId, &["order_id"])]);
+    })
+    .await;
+    let lines = all(&source, &["s"]).await;
+    assert_eq!((lines.len(), source.rejected_rows()), (values.len(), 0));
+    for line in lines {
+        let (exact, float, single) = &values[line.text(Column::OrderId).parse::<usize>().unwrap()];
+        assert_eq!(Ok(line.money(Column::Cost)), Money::parse(exact), "{exact}");
+        assert_eq!(Ok(line.money(Column::Commission)), Money::parse(exact), "{exact}");
+        assert_eq!(Ok(Some(line.money(Column::PlatformFee))), Money::from_f64(*float), "{float}");
+        assert_eq!(Ok(Some(line.money(Column::Rebate))), Money::from_f32(*single), "{single}");
+    }
+}

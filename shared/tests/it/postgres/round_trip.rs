@@ -14,7 +14,7 @@ fn any_line() -> impl Strategy<Value = Line> {
         4 => -9_999i64..9_999,
         4 => (-99_999i64..99_999).prop_map(|cents| cents * 10_000),
         1 => Just(0i64),
-        1 => (i64::MIN / 100..i64::MAX / 100),
+        1 => i64::MIN / 100..i64::MAX / 100,
     ];
     let stock = prop_oneof![Just(ABSENT), any::<i32>().prop_map(i64::from)];
     (
