@@ -1,4 +1,4 @@
-//! Settings: TOML files as written ([`raw`]), checked into what the programs use, all errors at once.
+//! Settings: TOML files as written (`raw.rs`), checked into what the programs use, all errors at once.
 
 mod check;
 mod raw;

@@ -134,6 +134,9 @@ async fn run_import(settings: &Settings, args: ImportArgs) -> anyhow::Result<Exi
 }
 
 async fn run_once(settings: &Settings, args: OnceArgs) -> anyhow::Result<ExitCode> {
+    let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
+    // Before anything is read: what is made must have somewhere to go.
+    cache.ping().await?;
     let source = match &args.orders {
         Some(path) => {
             tracing::info!(path = %path.display(), "reading order files");
@@ -142,9 +145,6 @@ async fn run_once(settings: &Settings, args: OnceArgs) -> anyhow::Result<ExitCod
         }
         None => Source::Postgres(PostgresSource::new(&settings.postgres)?),
     };
-    let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
-    // Before hours of reading: the answer must have somewhere to go.
-    cache.ping().await?;
     let levels = levels(settings, cache);
     let compute = ComputePool::new(settings.warm.threads, settings.warm.parallel_stores)
         .context("cannot start the computing threads; lower warm.threads")?;

@@ -346,6 +346,8 @@ impl Levels {
             delete(keys.product_cells(store_id)),
             delete(keys.store_fresh(store_id).key),
             Write::Bump { key: keys.store_version(store_id) },
+            // Whoever watches it hears of the bump; then nothing is kept of stores that are no more.
+            Write::Expire { key: keys.store_version(store_id), ttl: self.ttl.hard(EntryKind::Store, store_id) },
         ]
     }
 
