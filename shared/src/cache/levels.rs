@@ -347,7 +347,10 @@ impl Levels {
             delete(keys.store_fresh(store_id).key),
             Write::Bump { key: keys.store_version(store_id) },
             // Whoever watches it hears of the bump; then nothing is kept of stores that are no more.
-            Write::Expire { key: keys.store_version(store_id), ttl: self.ttl.hard(EntryKind::Store, store_id) },
+            Write::Expire {
+                key: keys.store_version(store_id),
+                ttl: self.ttl.hard(EntryKind::Store, store_id),
+            },
         ]
     }
 

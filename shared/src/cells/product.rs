@@ -63,9 +63,10 @@ impl ProductCell {
     /// The rows of the product with this key.
     #[must_use]
     pub fn product(&self, key: &str) -> &[ProductRow] {
-        let text = |row: &ProductRow| self.keys.get(row.key as usize);
-        let from = self.rows.partition_point(|row| text(row) < key);
-        let length = self.rows[from..].partition_point(|row| text(row) == key);
+        let keys = self.keys.view();
+        let text = |row: &ProductRow| keys.bytes(row.key as usize);
+        let from = self.rows.partition_point(|row| text(row) < key.as_bytes());
+        let length = self.rows[from..].partition_point(|row| text(row) == key.as_bytes());
         &self.rows[from..from + length]
     }
 

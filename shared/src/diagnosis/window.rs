@@ -44,40 +44,42 @@ pub(super) struct Product<'a> {
 }
 
 /// One product on one day, all channels together.
-struct DayOfProduct<'a> {
+struct DayOfProduct {
     sums: WindowSums,
     cost: Amount,
     latest: i64,
     stock: i64,
-    name: &'a str,
-    category: &'a str,
+    /// Numbers of the name and category: their texts are looked at only where they decide, which is rare.
+    name: u32,
+    category: u32,
 }
 
-impl<'a> DayOfProduct<'a> {
-    fn new(cell: &'a ProductCell, rows: &[ProductRow]) -> Self {
+impl DayOfProduct {
+    fn new(cell: &ProductCell, rows: &[ProductRow]) -> Self {
         let mut day = Self {
             sums: WindowSums { present: true, ..WindowSums::default() },
             cost: Amount::ZERO,
             latest: i64::MIN,
             stock: ABSENT,
-            name: "",
-            category: "",
+            name: 0,
+            category: 0,
         };
-        for row in rows {
+        let texts = |name: u32, category: u32| {
+            (cell.names.view().bytes(name as usize), cell.categories.view().bytes(category as usize))
+        };
+        for (at, row) in rows.iter().enumerate() {
             day.sums.quantity += row.quantity;
             day.sums.sales += row.sales;
             day.sums.gross_profit += row.gross_profit;
             day.cost += row.cost;
-            if row.latest < day.latest {
-                continue;
-            }
-            let texts = (cell.names.get(row.name as usize), cell.categories.get(row.category as usize));
-            if row.latest > day.latest {
+            if at == 0 || row.latest > day.latest {
                 (day.latest, day.stock) = (row.latest, row.stock);
-                (day.name, day.category) = texts;
-            } else {
+                (day.name, day.category) = (row.name, row.category);
+            } else if row.latest == day.latest {
                 day.stock = crate::cells::smallest_known(day.stock, row.stock);
-                (day.name, day.category) = (day.name, day.category).min(texts);
+                if texts(row.name, row.category) < texts(day.name, day.category) {
+                    (day.name, day.category) = (row.name, row.category);
+                }
             }
         }
         day
@@ -101,14 +103,14 @@ pub(super) fn products(cells: &StoreProducts, range: DayRange) -> Vec<Product<'_
     for (day, cell) in cells.range(range.from..=range.to).rev() {
         let back = range.to.since(*day);
         for rows in cell.products() {
-            let key = cell.keys.get(rows[0].key as usize);
-            let (number, new) = index.number(key.as_bytes());
+            let key = rows[0].key as usize;
+            let (number, new) = index.number(cell.keys.view().bytes(key));
             let of_day = DayOfProduct::new(cell, rows);
             if new {
                 products.push(Product {
-                    key,
-                    name: of_day.name,
-                    category: of_day.category,
+                    key: cell.keys.get(key),
+                    name: cell.names.get(of_day.name as usize),
+                    category: cell.categories.get(of_day.category as usize),
                     last_back: back,
                     last_stock: of_day.stock,
                     total_quantity: 0,
@@ -127,7 +129,7 @@ pub(super) fn products(cells: &StoreProducts, range: DayRange) -> Vec<Product<'_
     products
 }
 
-fn add_day(product: &mut Product<'_>, day: &DayOfProduct<'_>, back: i32) {
+fn add_day(product: &mut Product<'_>, day: &DayOfProduct, back: i32) {
     product.total_quantity += day.sums.quantity;
     product.total_cost += day.cost;
     if let Some(quantity) = usize::try_from(back).ok().and_then(|back| product.daily.get_mut(back)) {
