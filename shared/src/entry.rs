@@ -27,7 +27,7 @@ const FORMAT: u8 = 1;
 const CODEC_GZIP_MESSAGEPACK: u8 = 1;
 const PREAMBLE: usize = 12;
 
-/// gzip level: fast, and well inside the memory goal of `docs/performance.md`; other levels are not measured yet.
+/// gzip level: the knee of the measured curve, see "Compression" in `docs/performance.md`.
 const COMPRESSION: u32 = 2;
 
 /// What an entry holds.
