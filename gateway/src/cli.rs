@@ -1,4 +1,4 @@
-//! The gateway's command line, settings and exit codes: 0, 1 at run time, 64 usage, 78 settings.
+//! The gateway's command line.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,20 +6,15 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser;
 use shared::cache::{Cache, Levels, RedisCache};
-use shared::config::{Settings, process_environment};
+use shared::config::Settings;
 use shared::keys::Keys;
-use shared::runtime::{ComputePool, logging, shutdown};
+use shared::runtime::{ComputePool, program, shutdown};
 use shared::source::Source;
 use shared::source::postgres::PostgresSource;
 use tokio::net::TcpListener;
 
 use crate::server;
 use crate::{App, Front};
-
-/// Usage error, as in sysexits.h.
-const EXIT_USAGE: u8 = 64;
-/// Settings error, as in sysexits.h.
-const EXIT_SETTINGS: u8 = 78;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -50,48 +45,25 @@ struct Cli {
 
 /// Runs the command line of this process.
 pub async fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors.
-            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
-    };
-    let environment = |name: &str| match name {
-        "HOTSHELF_REDIS_URL" => cli.redis.clone().or_else(|| process_environment(name)),
-        "HOTSHELF_POSTGRES_URL" => cli.postgres.clone().or_else(|| process_environment(name)),
-        _ => process_environment(name),
-    };
-    let mut settings = match Settings::load(&cli.config, &environment) {
-        Ok(settings) => settings,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(EXIT_SETTINGS);
-        }
-    };
+    start().await.unwrap_or_else(|code| code)
+}
+
+async fn start() -> Result<ExitCode, ExitCode> {
+    let cli: Cli = program::command_line()?;
+    let given = [("HOTSHELF_REDIS_URL", &cli.redis), ("HOTSHELF_POSTGRES_URL", &cli.postgres)];
+    let mut settings = program::settings(&cli.config, &given)?;
     if let Some(listen) = cli.listen {
         settings.gateway.listen = listen;
     }
     if cli.check_config {
         println!("the settings fit");
-        return ExitCode::SUCCESS;
+        return Ok(ExitCode::SUCCESS);
     }
-    if let Err(error) = logging::start(settings.log.format, &settings.log.filter) {
-        eprintln!("error: log.filter {:?} cannot be used: {error}", settings.log.filter);
-        return ExitCode::from(EXIT_SETTINGS);
-    }
-    match run(&settings).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    program::start_log(&settings)?;
+    Ok(program::end(run(&settings).await))
 }
 
-async fn run(settings: &Settings) -> anyhow::Result<()> {
+async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     // Listens before anything else, so that a restart refuses no connection for longer than it must.
     let listener = bind(&settings.gateway.listen).await?;
     let source = PostgresSource::new(&settings.postgres)?;
@@ -112,7 +84,7 @@ async fn run(settings: &Settings) -> anyhow::Result<()> {
     front.open(App::new(settings, levels, Source::Postgres(source), compute));
     tracing::info!(address = %listener.local_addr()?, "listening");
     server::serve(front, listener, &settings.gateway, stop_signal()).await;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Binds an address, with the remedy if it cannot be.

@@ -6,7 +6,7 @@
 //! - [`ladder`]: from a question to its document: L3 → L2 → source.
 //! - [`order_pages`]: raw order lines: L1 → source.
 //! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers.
-//! - [`problem`]: the only place that turns errors into status codes.
+//! - [`problem`]: the only place that turns errors into status codes; `refusal` gives them to what hyper refuses itself.
 
 pub mod app;
 pub mod cli;
@@ -16,6 +16,7 @@ mod negotiate;
 pub mod order_pages;
 pub mod parameters;
 pub mod problem;
+mod refusal;
 pub mod represent;
 pub mod server;
 pub mod service;

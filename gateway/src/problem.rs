@@ -94,6 +94,19 @@ impl Problem {
         Self::new(StatusCode::URI_TOO_LONG, detail)
     }
 
+    /// Bytes that are no HTTP request.
+    #[must_use]
+    pub fn no_http() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "this is no HTTP/1.1 request; percent-encode what is not ASCII")
+    }
+
+    /// Header lines over the limit.
+    #[must_use]
+    pub fn headers_too_large() -> Self {
+        let detail = "the header lines are larger than gateway.max_header_bytes; send fewer or shorter ones";
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
+    }
+
     /// The time limit passed.
     #[must_use]
     pub fn timeout() -> Self {

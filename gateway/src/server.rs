@@ -15,6 +15,7 @@ use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
 
 use crate::app::Front;
+use crate::refusal::WithRefusals;
 use crate::service;
 
 /// Wait after a failed accept, such as too many open files.
@@ -60,8 +61,8 @@ pub async fn serve(
         };
         // Answers are written in one piece: waiting for more only delays them.
         let _ = stream.set_nodelay(true);
-        let connection =
-            server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
+        let stream = WithRefusals::new(TokioIo::new(stream));
+        let connection = server.serve_connection(stream, TowerToHyperService::new(service.clone()));
         let watched = graceful.watch(connection);
         connections.spawn(async move {
             if let Err(error) = watched.await {

@@ -1,4 +1,4 @@
-//! The load tester's commands and exit codes: 0, 1 at run time or when answers differ, 64 usage.
+//! The load tester's commands; exit code 1 when answers differ.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use comfy_table::{Table, presets};
 use shared::config::process_environment;
 use shared::model::Day;
+use shared::runtime::program;
 
 use crate::check::{CheckReport, CheckSettings, check};
 use crate::client::Gateway;
@@ -17,9 +18,6 @@ use crate::progress::Progress;
 use crate::record;
 use crate::recording;
 use crate::target::{Target, write_all};
-
-/// Usage error, as in sysexits.h.
-const EXIT_USAGE: u8 = 64;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -142,29 +140,15 @@ struct RecordArgs {
 
 /// Runs the program.
 pub async fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli: Cli = match program::command_line() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors.
-            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+        Err(code) => return code,
     };
-    let done = match cli.command {
+    program::end(match cli.command {
         Command::Generate(args) => run_generate(args).await,
         Command::Check(args) => run_check(&args).await,
         Command::Record(args) => run_record(&args).await,
-    };
-    done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::FAILURE
     })
-}
-
-fn usage(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(EXIT_USAGE)
 }
 
 async fn run_generate(args: GenerateArgs) -> anyhow::Result<ExitCode> {
@@ -177,17 +161,19 @@ async fn run_generate(args: GenerateArgs) -> anyhow::Result<ExitCode> {
     };
     let generator = match Generator::new(&settings) {
         Ok(generator) => generator,
-        Err(error) => return Ok(usage(&error)),
+        Err(error) => return Ok(program::wrong_usage(&error)),
     };
     let target = match args.out {
         Some(path) => match Target::file(path) {
             Ok(target) => target,
-            Err(error) => return Ok(usage(&error)),
+            Err(error) => return Ok(program::wrong_usage(&error)),
         },
         None => match args.postgres.or_else(|| process_environment("HOTSHELF_POSTGRES_URL")) {
             Some(url) => Target::Postgres { url, replace: args.yes },
             None => {
-                return Ok(usage(&"no database is named; pass --postgres URL or set HOTSHELF_POSTGRES_URL"));
+                return Ok(program::wrong_usage(
+                    &"no database is named; pass --postgres URL or set HOTSHELF_POSTGRES_URL",
+                ));
             }
         },
     };
@@ -221,7 +207,7 @@ impl GatewayArgs {
 async fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let gateway = match args.gateway.connect() {
         Ok(gateway) => gateway,
-        Err(error) => return Ok(usage(&format!("{error:#}"))),
+        Err(error) => return Ok(program::wrong_usage(&format!("{error:#}"))),
     };
     let recorded = recording::read(&args.file)?;
     let settings = CheckSettings { parallel: args.gateway.parallel.into(), shown: args.max_differences };
@@ -268,13 +254,13 @@ fn print_report(report: &CheckReport) {
 async fn run_record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     let gateway = match args.gateway.connect() {
         Ok(gateway) => gateway,
-        Err(error) => return Ok(usage(&format!("{error:#}"))),
+        Err(error) => return Ok(program::wrong_usage(&format!("{error:#}"))),
     };
     let text = std::fs::read_to_string(&args.paths)
         .with_context(|| format!("cannot read {}", args.paths.display()))?;
     let paths = record::paths(&text);
     if paths.is_empty() {
-        return Ok(usage(&format!("{} names no path", args.paths.display())));
+        return Ok(program::wrong_usage(&format!("{} names no path", args.paths.display())));
     }
     let progress = Progress::new(paths.len() as u64, "requests");
     let recorded = record::record(&gateway, &paths, args.gateway.parallel.into(), || progress.add(1)).await?;

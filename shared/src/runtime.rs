@@ -1,7 +1,9 @@
-//! What both daemons need to run: logging, signals, a bounded pool for computing, and the wall clock.
+//! What every program needs to run: start and exit codes, logging, signals, a bounded pool for computing, and the
+//! wall clock.
 
 pub mod compute;
 pub mod logging;
+pub mod program;
 pub mod shutdown;
 
 pub use compute::{Busy, ComputePool};

@@ -10,19 +10,14 @@ use gateway::{App, Front};
 use loadtest::generate::{GenerateSettings, Generator};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shared::cache::{Cache, Levels, MemoryCache};
-use shared::config::{Settings, process_environment};
+use shared::config::Settings;
 use shared::keys::Keys;
 use shared::model::{Day, Directory, Lines};
-use shared::runtime::{ComputePool, logging};
+use shared::runtime::{ComputePool, program};
 use shared::source::Source;
 use shared::source::files::{FileSource, MappingChoice, ParquetWriter, ReadOptions};
 use tokio_util::task::TaskTracker;
 use warmer::once::{Warming, once};
-
-/// Usage error, as in sysexits.h.
-const EXIT_USAGE: u8 = 64;
-/// Settings error, as in sysexits.h.
-const EXIT_SETTINGS: u8 = 78;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -64,36 +59,17 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors.
-            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
-    };
-    let settings = match Settings::load(&cli.config, &process_environment) {
-        Ok(settings) => settings,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(EXIT_SETTINGS);
-        }
-    };
-    if let Err(error) = logging::start(settings.log.format, &settings.log.filter) {
-        eprintln!("error: log.filter {:?} cannot be used: {error}", settings.log.filter);
-        return ExitCode::from(EXIT_SETTINGS);
-    }
-    match run(cli, settings).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    start().await.unwrap_or_else(|code| code)
 }
 
-async fn run(cli: Cli, mut settings: Settings) -> anyhow::Result<()> {
+async fn start() -> Result<ExitCode, ExitCode> {
+    let cli: Cli = program::command_line()?;
+    let settings = program::settings(&cli.config, &[])?;
+    program::start_log(&settings)?;
+    Ok(program::end(run(cli, settings).await))
+}
+
+async fn run(cli: Cli, mut settings: Settings) -> anyhow::Result<ExitCode> {
     // Listens at once: /livez answers while the rest gets ready.
     let listener = gateway::cli::bind(&cli.listen).await?;
     let address = listener.local_addr()?;
@@ -129,11 +105,14 @@ async fn run(cli: Cli, mut settings: Settings) -> anyhow::Result<()> {
     };
     tokio::select! {
         warmed = warm => warmed?,
-        ended = stopped => return ended.context("the server ended"),
+        ended = stopped => {
+            ended.context("the server ended")?;
+            return Ok(ExitCode::SUCCESS);
+        }
     }
     tasks.close();
     tasks.wait().await;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The order files of the command line, or sample data.

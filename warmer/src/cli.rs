@@ -1,4 +1,4 @@
-//! The warmer's commands, settings and exit codes: 0, 1 at run time, 64 usage, 78 settings.
+//! The warmer's commands.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -9,20 +9,15 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use shared::cache::{Cache, Levels, RedisCache};
-use shared::config::{Settings, process_environment};
+use shared::config::Settings;
 use shared::keys::Keys;
-use shared::runtime::{ComputePool, logging};
+use shared::runtime::{ComputePool, program};
 use shared::source::Source;
 use shared::source::files::{FileSource, MappingChoice, ReadOptions};
 use shared::source::postgres::PostgresSource;
 
 use crate::import::{self, ImportArgs, Target};
 use crate::once::{Warming, once};
-
-/// Usage error, as in sysexits.h.
-const EXIT_USAGE: u8 = 64;
-/// Settings error, as in sysexits.h.
-const EXIT_SETTINGS: u8 = 78;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -85,44 +80,22 @@ enum Output {
 
 /// Runs the command line of this process.
 pub async fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors.
-            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
-    };
-    let Common { config, redis, postgres, check_config } = cli.common;
-    let environment = |name: &str| match name {
-        "HOTSHELF_REDIS_URL" => redis.clone().or_else(|| process_environment(name)),
-        "HOTSHELF_POSTGRES_URL" => postgres.clone().or_else(|| process_environment(name)),
-        _ => process_environment(name),
-    };
-    let settings = match Settings::load(&config, &environment) {
-        Ok(settings) => settings,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(EXIT_SETTINGS);
-        }
-    };
-    if check_config {
+    run().await.unwrap_or_else(|code| code)
+}
+
+async fn run() -> Result<ExitCode, ExitCode> {
+    let Cli { common, command } = program::command_line()?;
+    let given = [("HOTSHELF_REDIS_URL", &common.redis), ("HOTSHELF_POSTGRES_URL", &common.postgres)];
+    let settings = program::settings(&common.config, &given)?;
+    if common.check_config {
         println!("the settings fit");
-        return ExitCode::SUCCESS;
+        return Ok(ExitCode::SUCCESS);
     }
-    if let Err(error) = logging::start(settings.log.format, &settings.log.filter) {
-        eprintln!("error: log.filter {:?} cannot be used: {error}", settings.log.filter);
-        return ExitCode::from(EXIT_SETTINGS);
-    }
-    let outcome = match cli.command {
+    program::start_log(&settings)?;
+    Ok(program::end(match command {
         Command::Import(args) => run_import(&settings, args).await,
         Command::Once(args) => run_once(&settings, args).await,
-    };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::FAILURE
-    })
+    }))
 }
 
 async fn run_import(settings: &Settings, args: ImportArgs) -> anyhow::Result<ExitCode> {

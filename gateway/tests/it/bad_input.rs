@@ -103,11 +103,17 @@ async fn limits_are_told() {
     for url in [long, format!("{overview}{}", "x".repeat(1 << 20))] {
         let answer = client::raw(&gateway.address, format!("GET {url} HTTP/1.1\r\n{head}").as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 414 "), "{answer}");
+        assert!(answer.contains("application/problem+json") && answer.contains("ask in parts"), "{answer}");
     }
     // Bytes that are no UTF-8, not even percent-encoded.
     let raw = [b"GET /v1/stores/\xff/orders?to=\xfe HTTP/1.1\r\n", head.as_bytes()].concat();
     let answer = client::raw(&gateway.address, &raw).await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("application/problem+json") && answer.contains("percent-encode"), "{answer}");
+    let header = format!("GET /v1/stores HTTP/1.1\r\nx-long: {}\r\n{head}", "x".repeat(2 << 20));
+    let answer = client::raw(&gateway.address, header.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(answer.contains("application/problem+json") && answer.contains("max_header_bytes"), "{answer}");
     // It still answers.
     gateway.ok("/v1/stores").await;
 }

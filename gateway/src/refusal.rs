@@ -1,0 +1,147 @@
+//! Requests that hyper refuses before the service sees them (a line that is no HTTP, a URL or header over the limit):
+//! hyper answers those itself, with a bare status. This stream gives such an answer the body that every error has.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes};
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+use crate::problem::Problem;
+use crate::service::MAX_URI_BYTES;
+
+/// A connection on which hyper's own refusals become problem documents.
+pub(crate) struct WithRefusals<S> {
+    stream: S,
+    /// What is left to write instead of hyper's refusal; the connection ends after it.
+    refusal: Bytes,
+}
+
+impl<S> WithRefusals<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, refusal: Bytes::new() }
+    }
+}
+
+/// The answer in place of hyper's, if these bytes are a refusal by hyper: a head without a body, as one write. The
+/// service's own errors always have one, and its 4xx heads to HEAD announce it.
+fn in_place_of(written: &[u8], request_id: &str) -> Option<Bytes> {
+    let head = std::str::from_utf8(written).ok()?.strip_prefix("HTTP/1.1 ")?.strip_suffix("\r\n\r\n")?;
+    let mut lines = head.split("\r\n");
+    let status = lines.next()?.split(' ').next()?;
+    if !lines.any(|line| line.eq_ignore_ascii_case("content-length: 0")) {
+        return None;
+    }
+    let problem = match status {
+        "400" => Problem::no_http(),
+        "414" => Problem::uri_too_long(MAX_URI_BYTES),
+        "431" => Problem::headers_too_large(),
+        _ => return None,
+    };
+    let body = problem.body(request_id);
+    let answer = format!(
+        "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nx-request-id: {request_id}\r\n\
+         connection: close\r\n\r\n{body}",
+        problem.status,
+        body.len(),
+    );
+    Some(answer.into())
+}
+
+impl<S: Write + Unpin> WithRefusals<S> {
+    /// Writes what is left of a refusal.
+    fn write_refusal(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.refusal.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(context, &self.refusal))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.refusal.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Read + Unpin> Read for WithRefusals<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: Write + Unpin> Write for WithRefusals<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if buffer.starts_with(b"HTTP/1.1 4")
+            && let Some(refusal) = in_place_of(buffer, &uuid::Uuid::new_v4().to_string())
+        {
+            self.refusal = refusal;
+            return Poll::Ready(Ok(buffer.len()));
+        }
+        ready!(self.write_refusal(context))?;
+        Pin::new(&mut self.stream).poll_write(context, buffer)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.write_refusal(context))?;
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.write_refusal(context))?;
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match buffers {
+            // Refusals are one buffer: they have no body.
+            [single] => self.poll_write(context, single),
+            several => {
+                ready!(self.write_refusal(context))?;
+                Pin::new(&mut self.stream).poll_write_vectored(context, several)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_bare_refusals_are_replaced() {
+        let refusal =
+            b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\ndate: now\r\n\r\n";
+        let answer = in_place_of(refusal, "r1").unwrap();
+        let answer = std::str::from_utf8(&answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 414 URI Too Long\r\n"), "{answer}");
+        assert!(
+            answer.contains("application/problem+json") && answer.contains("\"request_id\":\"r1\""),
+            "{answer}"
+        );
+        for other in [
+            &b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"[..],
+            b"HTTP/1.1 400 Bad Request\r\ncontent-length: 5\r\n\r\n",
+            b"HTTP/1.1 400 Bad Request\r\ncontent-length: 5\r\n\r\nhello",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        ] {
+            assert_eq!(in_place_of(other, "r1"), None);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What every program does between its command line and its work: usage, settings, log, and exit codes as in
+//! sysexits.h: 0 done, 1 failed at run time, 64 wrong usage, 78 wrong settings.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use super::logging;
+use crate::config::{Settings, process_environment};
+
+const USAGE: u8 = 64;
+const SETTINGS: u8 = 78;
+
+/// The command line of this process.
+///
+/// # Errors
+/// The exit code, after help, version or what is wrong was printed.
+pub fn command_line<C: Parser>() -> Result<C, ExitCode> {
+    C::try_parse().map_err(|error| {
+        // Help and version are no errors.
+        let code = if error.use_stderr() { USAGE } else { 0 };
+        let _ = error.print();
+        ExitCode::from(code)
+    })
+}
+
+/// Settings from files and environment; `given` are values of the command line that come before variables of the
+/// environment.
+///
+/// # Errors
+/// The exit code, after all that is wrong was printed.
+pub fn settings(files: &[PathBuf], given: &[(&str, &Option<String>)]) -> Result<Settings, ExitCode> {
+    let environment = |name: &str| {
+        let given = given.iter().find(|(variable, _)| *variable == name);
+        given.and_then(|(_, value)| (*value).clone()).or_else(|| process_environment(name))
+    };
+    Settings::load(files, &environment).map_err(|error| wrong_settings(&error))
+}
+
+/// Starts the log as the settings say.
+///
+/// # Errors
+/// The exit code, after what is wrong was printed.
+pub fn start_log(settings: &Settings) -> Result<(), ExitCode> {
+    logging::start(settings.log.format, &settings.log.filter).map_err(|error| {
+        wrong_settings(&format!("log.filter {:?} cannot be used: {error}", settings.log.filter))
+    })
+}
+
+/// Tells that settings do not fit.
+#[must_use]
+pub fn wrong_settings(error: &dyn Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(SETTINGS)
+}
+
+/// Tells that the command line asks for what cannot be.
+#[must_use]
+pub fn wrong_usage(error: &dyn Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(USAGE)
+}
+
+/// The exit code of the work; an error is printed with its causes.
+#[must_use]
+pub fn end<E: Display>(outcome: Result<ExitCode, E>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
