@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use shared::answers::Document;
 use shared::answers::documents::{ChannelRow, OrderLine, ProductEntry, StoreRow, TrendBucket};
+use shared::model::Document;
 
 /// The list of a document that becomes the table, with an empty item whose fields give the headings.
 pub(crate) struct Table {

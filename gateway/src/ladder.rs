@@ -5,11 +5,11 @@ mod fetch;
 
 use std::time::{Duration, Instant};
 
+use shared::answers::Part;
 use shared::answers::compose::takes_partials;
-use shared::answers::{DataVersion, Document, Part, Query};
 use shared::cache::{Read, StoredAnswer};
 use shared::entry::EntryKind;
-use shared::model::Directory;
+use shared::model::{DataVersion, Directory, Document, Query};
 use shared::runtime::now_ms;
 
 use crate::app::App;

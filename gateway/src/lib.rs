@@ -2,7 +2,7 @@
 //!
 //! - [`server`]: connections and their limits, graceful stop.
 //! - [`service`]: the tower layers and the routes.
-//! - [`parameters`]: from a request to an [`shared::answers::Ask`].
+//! - [`parameters`]: from a request to an [`shared::model::Ask`].
 //! - [`ladder`]: from a question to its document: L3 → L2 → source.
 //! - [`order_pages`]: raw order lines: L1 → source.
 //! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers.

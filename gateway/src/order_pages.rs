@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use shared::answers::Data;
 use shared::answers::documents::OrderPage;
 use shared::answers::orders::day_lines;
-use shared::answers::{Data, DataVersion, Query};
 use shared::cache::{Read, StoredAnswer};
 use shared::cells::partition;
 use shared::entry::{self, EntryKind, OrderBlock};
-use shared::model::{Day, DayRange, Lines};
+use shared::model::{DataVersion, Day, DayRange, Lines, Query};
 use shared::runtime::now_ms;
 use shared::source::{Columns, ReadRequest};
 

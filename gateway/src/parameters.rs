@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode;
 use shared::answers::orders::Cursor;
-use shared::answers::query::{Granularity, MAX_STORES, ProductSort, SortOrder, StoreSort};
-use shared::answers::{Ask, Document};
-use shared::metrics::ChannelFilter;
-use shared::model::Day;
+use shared::model::query::{Granularity, MAX_STORES, ProductSort, SortOrder, StoreSort};
+use shared::model::{Ask, ChannelFilter, Day, Document};
 
 use crate::problem::{ParameterError, Problem};
 

@@ -2,9 +2,9 @@
 
 use http::StatusCode;
 use serde::Serialize;
-use shared::answers::AskError;
-use shared::answers::query::{MAX_DAYS, MAX_STORES};
 use shared::entry::EncodeError;
+use shared::model::AskError;
+use shared::model::query::{MAX_DAYS, MAX_STORES};
 use shared::runtime::Busy;
 use shared::source::{SourceError, SourceErrorKind};
 

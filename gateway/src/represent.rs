@@ -9,9 +9,8 @@ use http_body_util::Full;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shared::answers::documents;
-use shared::answers::{Document, Query};
 use shared::entry;
-use shared::model::Day;
+use shared::model::{Day, Document, Query};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::csv::Table;

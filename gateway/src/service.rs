@@ -8,7 +8,7 @@ use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body as _;
-use shared::answers::{Ask, Document, Query};
+use shared::model::{Ask, Document, Query};
 use shared::runtime::now_ms;
 
 use crate::app::{App, Front};

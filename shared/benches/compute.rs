@@ -21,11 +21,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use shared::answers::{Ask, Document, Part, Query, StoreData};
+use shared::answers::{Part, StoreData};
 use shared::cache::levels::VersionedDay;
 use shared::cells::{BuiltDay, build_cells};
 use shared::model::column::{DECIMALS, TEXTS};
-use shared::model::{ABSENT, Column, Directory, Kind, LinesView, Rules, StoreInfo, Texts};
+use shared::model::{
+    ABSENT, Ask, Column, Directory, Document, Kind, LinesView, Query, Rules, StoreInfo, Texts,
+};
 
 /// Arrow columns in memory: text ids, times and money as 64-bit integers, as DuckDB gets them too.
 struct Columns {

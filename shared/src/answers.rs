@@ -3,13 +3,8 @@
 
 pub mod compose;
 pub mod documents;
-pub mod number;
 pub mod orders;
-pub mod query;
 mod store_table;
 mod top_products;
-pub mod version;
 
 pub use compose::{Data, Part, StoreData, Work};
-pub use query::{Ask, AskError, Document, Query};
-pub use version::DataVersion;

@@ -1,6 +1,7 @@
 //! The diagnosis ("today must-do"): one partial per store, a merge that is associative and order-free, and the
 //! document made of the merged partial. Pure.
 
+pub mod document;
 mod finish;
 mod merge;
 mod partial;

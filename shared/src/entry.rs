@@ -15,8 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::answers::DataVersion;
-use crate::model::Day;
+use crate::model::{DataVersion, Day};
 
 pub use orders::OrderBlock;
 

@@ -4,8 +4,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::answers::Query;
-use crate::model::{Day, DayRange};
+use crate::model::{Day, DayRange, Query};
 
 /// Prefix of all keys unless set otherwise; `1` is the version of the layout.
 pub const DEFAULT_PREFIX: &str = "hs:1:";

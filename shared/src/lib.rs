@@ -1,6 +1,7 @@
 //! Everything that warmer and gateway have in common, from an order line to an answer.
 //!
-//! Direction of dependencies: model ← keys, entry, metrics, diagnosis ← cache, source ← answers.
+//! Direction of dependencies: model ← cells ← metrics ← diagnosis ← answers, and model ← keys, entry, source; the cache
+//! stands on all of them.
 //! Without the feature `io` only the pure part is built: no tokio, no Redis, no PostgreSQL, no clock, no logging.
 
 pub mod answers;

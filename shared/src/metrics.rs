@@ -7,33 +7,10 @@ pub mod ratio;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::cells::{DayCell, Sums};
-use crate::model::{Day, DayRange};
+use crate::model::{ChannelFilter, Day, DayRange};
 
 pub use active::ActiveDays;
-
-/// Which orders count, by their channel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum ChannelFilter {
-    /// All.
-    #[default]
-    All,
-    /// Those of one of these channels; `""` stands for orders without one.
-    Only(BTreeSet<String>),
-}
-
-impl ChannelFilter {
-    /// Whether orders of `channel` count.
-    #[must_use]
-    pub fn admits(&self, channel: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(channels) => channels.contains(channel),
-        }
-    }
-}
 
 /// The metrics of some orders: sums, and the number of distinct (store, product) pairs sold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

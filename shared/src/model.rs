@@ -5,11 +5,16 @@ pub mod day;
 pub mod directory;
 pub mod lines;
 pub mod money;
+pub mod number;
+pub mod query;
 pub mod rules;
+pub mod version;
 
 pub use column::{Column, Kind};
 pub use day::{Day, DayRange, LocalTime};
 pub use directory::{DaySet, Directory, StoreInfo};
 pub use lines::{ABSENT, Line, Lines, LinesView, TextColumn, Texts};
 pub use money::{Amount, Money};
+pub use query::{Ask, AskError, ChannelFilter, Document, Query};
 pub use rules::Rules;
+pub use version::DataVersion;

@@ -6,13 +6,13 @@ mod report;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shared::answers::query::{Granularity, ProductSort, SortOrder, StoreSort};
-use shared::answers::{Ask, Document, Part, Query};
+use shared::answers::Part;
 use shared::cache::levels::Stamp;
 use shared::cache::{CacheError, Levels, Read, StoredAnswer, Write};
 use shared::config::Settings;
 use shared::entry::EncodeError;
-use shared::model::{DayRange, Directory, Rules};
+use shared::model::query::{Granularity, ProductSort, SortOrder, StoreSort};
+use shared::model::{Ask, DayRange, Directory, Document, Query, Rules};
 use shared::runtime::{Busy, ComputePool, now_ms};
 use shared::source::{Columns, ReadRequest, Source, SourceError};
 use tokio::task::JoinSet;

@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use rayon::prelude::*;
-use shared::answers::{Part, Query, StoreData};
+use shared::answers::{Part, StoreData};
 use shared::cache::levels::VersionedDay;
 use shared::cache::{Levels, Patience, Read};
 use shared::cells::{StoreDay, build_store_day, partition};
 use shared::entry::EncodeError;
 use shared::keys::Slot;
-use shared::model::{Day, DayRange, Directory, Lines, Rules, StoreInfo};
+use shared::model::{Day, DayRange, Directory, Lines, Query, Rules, StoreInfo};
 use shared::source::{Columns, ReadRequest};
 
 use super::{Outcome, Timing};

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use shared::answers::query::{Granularity, ProductSort, SortOrder, StoreSort};
-use shared::answers::{Ask, Document};
 use shared::cache::{Levels, Write};
-use shared::metrics::ChannelFilter;
+use shared::model::query::{Granularity, ProductSort, SortOrder, StoreSort};
+use shared::model::{Ask, ChannelFilter, Document};
 use testkit::{PostgresServer, RedisServer};
 use warmer::once::fleet_documents;
 

@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use super::documents::{
     Change, ChannelRow, Channels, MetricsDocument, Overview, Products, Trend, TrendBucket, profit_rate,
 };
-use super::number::Decimal;
-use super::query::{Document, Granularity, Query};
 use super::store_table::{self, StoreWindows};
 use super::top_products::{self, TopProduct};
-use super::version::DataVersion;
 use crate::diagnosis::{self, Partial, StoreProducts};
 use crate::metrics::change::{Exact, change_percent};
-use crate::metrics::{self, ActiveDays, ChannelFilter, Metrics, StoreDays};
-use crate::model::{Day, DayRange, Directory};
+use crate::metrics::{self, ActiveDays, Metrics, StoreDays};
+use crate::model::number::Decimal;
+use crate::model::query::{Document, Granularity, Query};
+use crate::model::version::DataVersion;
+use crate::model::{ChannelFilter, Day, DayRange, Directory};
 
 /// The cells of one store that a question needs. Days without lines may be left out.
 #[derive(Clone, Debug, Default)]

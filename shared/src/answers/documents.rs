@@ -1,16 +1,15 @@
 //! The documents: the exact shape of every answer's `data`.
 
-mod diagnosis;
 mod order_page;
 
 use serde::{Deserialize, Serialize};
 
-use super::number::{Decimal, Decimal2};
 use crate::metrics::Metrics;
 use crate::metrics::ratio::percent;
+use crate::model::number::{Decimal, Decimal2};
 use crate::model::{Amount, Day, money::div_half_even};
 
-pub use diagnosis::*;
+pub use crate::diagnosis::document::*;
 pub use order_page::*;
 
 /// Declares a document part that carries all 21 metrics inline, between other fields.

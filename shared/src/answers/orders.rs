@@ -7,8 +7,7 @@ use std::str::FromStr;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::documents::OrderLine;
-use crate::metrics::ChannelFilter;
-use crate::model::{ABSENT, Column, Day, Line, Lines, LocalTime};
+use crate::model::{ABSENT, ChannelFilter, Column, Day, Line, Lines, LocalTime};
 
 /// Where a page ends: the place of its last line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,10 +7,10 @@ use super::documents::{
     Anomaly, AnomalyMetric, MetricsDocument, Severity, StoreEntry, StoreList, StoreRow, StoreTable,
     profit_rate, rate,
 };
-use super::number::{Decimal, Decimal2};
-use super::query::{Query, SortOrder, StoreSort};
 use crate::metrics::Metrics;
 use crate::model::Directory;
+use crate::model::number::{Decimal, Decimal2};
+use crate::model::query::{Query, SortOrder, StoreSort};
 
 /// marketing_rate above this is an anomaly, percent in hundredths.
 const MARKETING_LIMIT: Decimal2 = Decimal(15_00);

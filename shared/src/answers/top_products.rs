@@ -1,12 +1,11 @@
 //! Top products of a range: merchandise lines grouped by store and product.
 
 use super::documents::ProductEntry;
-use super::number::Decimal;
-use super::query::ProductSort;
 use crate::cells::{TextIndex, smallest_known};
 use crate::diagnosis::StoreProducts;
-use crate::metrics::ChannelFilter;
-use crate::model::{ABSENT, Amount, DayRange};
+use crate::model::number::Decimal;
+use crate::model::query::ProductSort;
+use crate::model::{ABSENT, Amount, ChannelFilter, DayRange};
 
 /// One product of one store with exact sums.
 #[derive(Clone, Debug, PartialEq, Eq)]

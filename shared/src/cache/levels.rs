@@ -8,12 +8,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Cache, Patience, Read, Ttl, Write};
-use crate::answers::{Data, DataVersion, Query};
+use crate::answers::Data;
 use crate::cells::{DayCell, ProductCell, StoreDay};
 use crate::diagnosis::Partial;
 use crate::entry::{self, Damage, EncodeError, EntryKind, Expected, Header, OrderBlock};
 use crate::keys::{DIRECTORY_SUMMARY, Keys, Slot};
-use crate::model::{Day, DayRange, Directory, Lines, StoreInfo};
+use crate::model::{DataVersion, Day, DayRange, Directory, Lines, Query, StoreInfo};
 
 /// Default limit of an inflated payload: 64 MiB.
 pub const DEFAULT_MAX_INFLATED: u64 = 64 << 20;

@@ -2,16 +2,16 @@
 
 use std::cmp::Reverse;
 
-use super::partial::{Listed, Partial};
-use crate::answers::documents::{
+use super::document::{
     Bands, BelowCostProduct, DailyTrend, Diagnosis, Direction, Distance, FirstSale, HighDelivery, HighProfit,
     HighProfitProduct, Highlights, HotProduct, HotProducts, LossOrders, MarginDrop, MarginProduct,
     PriceBelowCost, SlowMovers, SlowProduct, StockOut, StockOutProduct, TopCategory, TopRateCategory,
     TrafficDrop, TrafficProduct, Urgent, Watch,
 };
-use crate::answers::number::Decimal;
+use super::partial::{Listed, Partial};
 use crate::metrics::ratio::percent;
 use crate::model::money::div_half_even;
+use crate::model::number::Decimal;
 use crate::model::{Amount, DayRange};
 
 /// Sales from which a category's rate counts: 10 currency units.

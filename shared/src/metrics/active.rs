@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{ChannelFilter, StoreDays};
+use super::StoreDays;
 use crate::cells::TextIndex;
-use crate::model::{Day, DayRange};
+use crate::model::{ChannelFilter, Day, DayRange};
 
 /// Store-wide numbers of the active product keys of each day.
 #[derive(Debug, Default)]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use shared::answers::{Ask, DataVersion, Document, Query};
 use shared::cache::levels::Stamp;
 use shared::cache::{
     Cache, CacheErrorKind, Levels, MemoryCache, Patience, Read, RedisCache, RedisSettings, StoredAnswer, Ttl,
@@ -13,7 +12,7 @@ use shared::cells::partition;
 use shared::diagnosis::Partial;
 use shared::entry::Damage;
 use shared::keys::{Keys, Slot};
-use shared::model::{DayRange, DaySet, Directory, StoreInfo};
+use shared::model::{Ask, DataVersion, DayRange, DaySet, Directory, Document, Query, StoreInfo};
 use testkit::{RedisServer, wait_until};
 
 use super::sample;

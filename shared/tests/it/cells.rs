@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use shared::answers::query::{Granularity, ProductSort, SortOrder, StoreSort};
-use shared::answers::{Ask, Document, Part, Query, StoreData};
+use shared::answers::{Part, StoreData};
 use shared::cache::levels::{Stamp, VersionedDay};
 use shared::cache::{Cache, Levels, MemoryCache, StoredAnswer, Ttl, Write};
 use shared::cells::{BuiltDay, StoreDay, build_cells};
 use shared::diagnosis::{self, Partial};
 use shared::keys::Keys;
-use shared::metrics::ChannelFilter;
-use shared::model::{ABSENT, Column, DayRange, DaySet, Directory, Line, Lines, LocalTime, Rules, StoreInfo};
+use shared::model::query::{Granularity, ProductSort, SortOrder, StoreSort};
+use shared::model::{
+    ABSENT, Ask, ChannelFilter, Column, DayRange, DaySet, Directory, Document, Line, Lines, LocalTime, Query,
+    Rules, StoreInfo,
+};
 
 use super::sample::{day, set_text};
 

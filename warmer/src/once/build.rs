@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rayon::prelude::*;
-use shared::answers::{Document, Part, Query, StoreData, Work};
+use shared::answers::{Part, StoreData, Work};
 use shared::cache::levels::{Stamp, VersionedDay};
 use shared::cache::{Levels, Write};
 use shared::cells::{StoreDay, build_store_day, partition};
 use shared::diagnosis;
 use shared::entry::{EncodeError, EntryKind};
-use shared::model::{Day, DayRange, Lines, Rules};
+use shared::model::{Day, DayRange, Document, Lines, Query, Rules};
 
 use super::report::LevelCount;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::number::Decimal6;
+use crate::model::number::Decimal6;
 
 /// `GET /v1/stores/{id}/orders`: one page of lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,14 +5,35 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
 
-use crate::metrics::ChannelFilter;
 use crate::model::{Day, DayRange, Directory};
 
 /// Longest range of days.
 pub const MAX_DAYS: i32 = 366;
 /// Most stores that a question may name.
 pub const MAX_STORES: usize = 500;
+
+/// Which orders count, by their channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ChannelFilter {
+    /// All.
+    #[default]
+    All,
+    /// Those of one of these channels; `""` stands for orders without one.
+    Only(BTreeSet<String>),
+}
+
+impl ChannelFilter {
+    /// Whether orders of `channel` count.
+    #[must_use]
+    pub fn admits(&self, channel: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(channels) => channels.contains(channel),
+        }
+    }
+}
 
 /// Which document, with the parameters that only it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::number::{Decimal1, Decimal2};
 use crate::model::Day;
+use crate::model::number::{Decimal1, Decimal2};
 
 /// `GET /v1/diagnosis`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
