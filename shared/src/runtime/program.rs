@@ -1,6 +1,7 @@
 //! What every program does between its command line and its work: usage, settings, log, and exit codes as in
 //! sysexits.h: 0 done, 1 failed at run time, 64 wrong usage, 78 wrong settings.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +10,7 @@ use clap::Parser;
 
 use super::logging;
 use crate::config::{Settings, process_environment};
+use crate::source::{SourceError, SourceErrorKind};
 
 const USAGE: u8 = 64;
 const SETTINGS: u8 = 78;
@@ -63,11 +65,61 @@ pub fn wrong_usage(error: &dyn Display) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// The exit code of the work; an error is printed with its causes.
+/// The exit code of the work; an error is printed with those of its causes that it does not name itself.
 #[must_use]
-pub fn end<E: Display>(outcome: Result<ExitCode, E>) -> ExitCode {
+pub fn end<E: AsRef<dyn Error + Send + Sync>>(outcome: Result<ExitCode, E>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::FAILURE
+        let error = error.as_ref();
+        eprintln!("error: {}", in_full(error));
+        if is_of_settings(error) { ExitCode::from(SETTINGS) } else { ExitCode::FAILURE }
     })
+}
+
+/// An error and its causes, the outermost first.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// Whether an address, mapping or other setting is at fault that only its use could show.
+fn is_of_settings(error: &(dyn Error + 'static)) -> bool {
+    chain(error)
+        .filter_map(|error| error.downcast_ref::<SourceError>())
+        .any(|error| error.kind() == SourceErrorKind::Settings)
+}
+
+fn in_full(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    for error in chain(error) {
+        let own = error.to_string();
+        if text.is_empty() {
+            text = own;
+        } else if !text.contains(&own) {
+            text.push_str(": ");
+            text.push_str(&own);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Failure(&'static str, #[source] Option<Box<Failure>>);
+
+    #[test]
+    fn causes_are_told_once() {
+        let cause = || Some(Box::new(Failure("refused", None)));
+        assert_eq!(in_full(&Failure("cannot connect", cause())), "cannot connect: refused");
+        assert_eq!(in_full(&Failure("refused; start it", cause())), "refused; start it");
+    }
+
+    #[test]
+    fn settings_that_only_use_shows_are_settings() {
+        let of = |kind| is_of_settings(&SourceError::new(kind, "what", "remedy"));
+        assert!(of(SourceErrorKind::Settings) && !of(SourceErrorKind::Unreachable));
+    }
 }

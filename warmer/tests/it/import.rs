@@ -113,17 +113,18 @@ fn a_failure_changes_nothing_and_says_what_to_do() {
     std::fs::write(place.path("bad.csv"), "no,orders\n").unwrap();
     std::fs::write(place.path("own.toml"), "order_id = 3\nshop = 'x'\n").unwrap();
     place.imported(&["good.csv"]);
-    for (args, part) in [
-        (&["good2.csv", "bad.csv"][..], "no heading row"),
-        (&["good2.csv", "nowhere.csv"], "nowhere.csv; check the path"),
-        (&["good2.csv", "./good2.csv"], "given twice"),
-        (&["none.csv"], "no line was accepted"),
-        (&["good2.csv", "--mapping", "own.toml"], "shop = \"x\": no such column"),
-        (&["good2.csv", "--rejects", "good2.csv"], "is one of the files"),
-        (&["good2.csv", "--rejects", "nowhere/r.csv"], "cannot write the rejects file"),
+    for (args, code, part) in [
+        (&["good2.csv", "bad.csv"][..], 1, "no heading row"),
+        (&["good2.csv", "nowhere.csv"], 1, "nowhere.csv; check the path"),
+        (&["good2.csv", "./good2.csv"], 1, "given twice"),
+        (&["none.csv"], 1, "no line was accepted"),
+        (&["good2.csv", "--mapping", "own.toml"], 78, "shop = \"x\": no such column"),
+        (&["good2.csv", "--mapping", "nowhere.toml"], 78, "cannot read the mapping nowhere.toml"),
+        (&["good2.csv", "--rejects", "good2.csv"], 1, "is one of the files"),
+        (&["good2.csv", "--rejects", "nowhere/r.csv"], 1, "cannot write the rejects file"),
     ] {
         let output = place.import(args);
-        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert_eq!(output.status.code(), Some(code), "{args:?}");
         assert!(stderr(&output).contains(part), "{args:?}: {}", stderr(&output));
     }
     assert_eq!(place.stored(), [("s".to_owned(), 1)]);
