@@ -16,7 +16,7 @@ use crate::keys::Slot;
 pub use error::{CacheError, CacheErrorKind};
 pub use levels::{Levels, StoredAnswer};
 pub use memory::MemoryCache;
-pub use redis::{RedisCache, RedisSettings};
+pub use redis::{Fence, RedisCache, RedisSettings};
 pub use ttl::Ttl;
 pub use write::Write;
 
@@ -48,6 +48,28 @@ pub enum Patience {
     Small,
     /// A limit that grows with the number of slots, on connections of their own: for many cells.
     Bulk,
+}
+
+/// A key to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// A hash, of which the fields are counted.
+    Hash(String),
+    /// Any other key: there (1) or not (0).
+    Key(String),
+}
+
+/// How much room a cache has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes in use.
+    pub used: u64,
+    /// Most bytes, if there is a limit.
+    pub limit: Option<u64>,
+    /// What happens at the limit (Redis: `maxmemory-policy`).
+    pub policy: String,
+    /// Keys evicted since the server started.
+    pub evicted: u64,
 }
 
 /// Redis or memory.
@@ -87,6 +109,87 @@ impl Cache {
                 memory.transact(writes);
                 Ok(())
             }
+        }
+    }
+
+    /// Takes or renews the lease of the one writer for a time. Gives its owner afterwards: another one than
+    /// `fence.owner` has it until it ends.
+    ///
+    /// # Errors
+    /// If the cache cannot be reached.
+    pub async fn acquire(&self, fence: &Fence, time: Duration) -> Result<String, CacheError> {
+        match self {
+            Self::Redis(redis) => {
+                redis.acquire(fence, u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).await
+            }
+            // Nobody else can write into this process's memory.
+            Self::Memory(_) => Ok(fence.owner.clone()),
+        }
+    }
+
+    /// Gives the lease back.
+    ///
+    /// # Errors
+    /// If the cache cannot be reached.
+    pub async fn release(&self, fence: &Fence) -> Result<(), CacheError> {
+        match self {
+            Self::Redis(redis) => redis.release(fence).await,
+            Self::Memory(_) => Ok(()),
+        }
+    }
+
+    /// The same cache, written only while the fence names this writer; else writes fail with
+    /// [`CacheErrorKind::LeaseLost`] and change nothing.
+    #[must_use]
+    pub fn fenced(&self, fence: Fence) -> Self {
+        match self {
+            Self::Redis(redis) => Self::Redis(redis.fenced(fence)),
+            Self::Memory(memory) => Self::Memory(memory.clone()),
+        }
+    }
+
+    /// Number of fields of hashes, 1 or 0 for other keys, in the order asked.
+    ///
+    /// # Errors
+    /// If the cache cannot be reached.
+    pub async fn probe(&self, probes: &[Probe]) -> Result<Vec<u64>, CacheError> {
+        match self {
+            Self::Redis(redis) => redis.probe(probes).await,
+            Self::Memory(memory) => Ok(memory.probe(probes)),
+        }
+    }
+
+    /// Up to `limit` keys that begin with `prefix`, ascending.
+    ///
+    /// # Errors
+    /// If the cache cannot be reached.
+    pub async fn scan(&self, prefix: &str, limit: usize) -> Result<Vec<String>, CacheError> {
+        match self {
+            Self::Redis(redis) => redis.scan(prefix, limit).await,
+            Self::Memory(memory) => Ok(memory.scan(prefix, limit)),
+        }
+    }
+
+    /// How much room there is.
+    ///
+    /// # Errors
+    /// If the cache cannot be reached.
+    pub async fn memory(&self) -> Result<Memory, CacheError> {
+        match self {
+            Self::Redis(redis) => redis.memory().await,
+            Self::Memory(memory) => Ok(memory.memory()),
+        }
+    }
+
+    /// Takes up to `count` values from the head of a list that was written with [`Write::Push`].
+    ///
+    /// # Errors
+    /// If the cache cannot be reached.
+    pub async fn pop(&self, key: &str, count: usize) -> Result<Vec<String>, CacheError> {
+        match self {
+            Self::Redis(redis) => redis.pop(key, count).await,
+            // One process needs no list to tell itself something.
+            Self::Memory(_) => Ok(Vec::new()),
         }
     }
 

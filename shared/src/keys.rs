@@ -124,6 +124,49 @@ impl Keys {
         Slot { key: format!("{}fresh:fleet", self.prefix), field: None }
     }
 
+    /// Who may write: the lease, which expires, and the fence, which stays.
+    #[must_use]
+    pub fn lease(&self) -> (String, String) {
+        (format!("{}{{warmer}}:lease", self.prefix), format!("{}{{warmer}}:fence", self.prefix))
+    }
+
+    /// Set while warming is paused.
+    #[must_use]
+    pub fn paused(&self) -> Slot {
+        Slot { key: format!("{}paused", self.prefix), field: None }
+    }
+
+    /// The list of requests that operators make of the warmer.
+    #[must_use]
+    pub fn requests(&self) -> String {
+        format!("{}requests", self.prefix)
+    }
+
+    /// The state that a warmer publishes.
+    #[must_use]
+    pub fn warmer_status(&self, instance: &str) -> Slot {
+        let instance = utf8_percent_encode(instance, ESCAPED);
+        Slot { key: format!("{}{instance}", self.warmer_statuses()), field: None }
+    }
+
+    /// What the keys of all warmers' states begin with.
+    #[must_use]
+    pub fn warmer_statuses(&self) -> String {
+        format!("{}status:warmer:", self.prefix)
+    }
+
+    /// What the keys of all whole documents begin with.
+    #[must_use]
+    pub fn answers(&self) -> String {
+        format!("{}answer:", self.prefix)
+    }
+
+    /// What all keys of order lines of a store begin with.
+    #[must_use]
+    pub fn orders_of(&self, store_id: &str) -> String {
+        format!("{}:", self.of_store("orders", store_id))
+    }
+
     /// The hash of the stores: field = store id, and [`DIRECTORY_SUMMARY`].
     #[must_use]
     pub fn directory(&self) -> String {

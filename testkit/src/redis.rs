@@ -84,6 +84,18 @@ impl RedisServer {
         }
     }
 
+    /// Removes everything, as an operator might.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn flush_all(&self) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("redis answers");
+        stream.write_all(b"FLUSHALL\r\n").await.expect("redis reads");
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.expect("redis answers");
+        assert_eq!(&answer, b"+OK\r\n", "FLUSHALL");
+    }
+
     async fn try_start(&mut self) -> Result<(), String> {
         let program = crate::binary::find("redis-server", "redis-server");
         let folder = self.folder.path();

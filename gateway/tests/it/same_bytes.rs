@@ -126,16 +126,6 @@ async fn forget(levels: &Levels, partials: bool) {
     levels.cache().transact(writes).await.unwrap();
 }
 
-/// Empties a Redis server.
-async fn flush(server: &RedisServer) {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
-    stream.write_all(b"FLUSHALL\r\n").await.unwrap();
-    let mut answer = [0; 5];
-    stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"+OK\r\n");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_path_gives_the_same_bytes() {
     let database = PostgresServer::shared().await.fresh_database().await;
@@ -162,7 +152,7 @@ async fn every_path_gives_the_same_bytes() {
     forget(&levels, true).await;
     let from_cells = |ask: &Ask, _| if is_list(ask) { "l3" } else { "l2-compose" };
     check("without partials", &gateway, &mut bodies, from_cells).await;
-    flush(&redis).await;
+    redis.flush_all().await;
     check("without anything", &gateway, &mut bodies, |_, _| "source").await;
     // Warmed again, and nothing damaged was met on the way.
     fixture::warm(&source, &levels).await;

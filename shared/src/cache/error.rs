@@ -13,6 +13,8 @@ pub enum CacheErrorKind {
     Settings,
     /// The server has no room and evicts nothing.
     Full,
+    /// Another writer took over, or the fence is gone: see `cache::redis::lease`.
+    LeaseLost,
     /// Anything else the server reported.
     Other,
 }
@@ -29,14 +31,17 @@ pub struct CacheError {
 }
 
 impl CacheError {
+    pub(super) fn new(kind: CacheErrorKind, what: String, remedy: &str) -> Self {
+        Self { kind, what, remedy: remedy.to_owned(), cause: None }
+    }
+
     pub(super) fn settings(what: String, remedy: &str) -> Self {
-        Self { kind: CacheErrorKind::Settings, what, remedy: remedy.to_owned(), cause: None }
+        Self::new(CacheErrorKind::Settings, what, remedy)
     }
 
     pub(super) fn timeout(what: String) -> Self {
-        let remedy =
-            "check the server's load (redis-cli --latency), or raise redis.command_timeout".to_owned();
-        Self { kind: CacheErrorKind::Timeout, what, remedy, cause: None }
+        let remedy = "check the server's load (redis-cli --latency), or raise redis.command_timeout";
+        Self::new(CacheErrorKind::Timeout, what, remedy)
     }
 
     /// Its kind.

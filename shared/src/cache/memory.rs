@@ -8,7 +8,7 @@ use bytes::Bytes;
 use moka::Expiry;
 use moka::sync::Cache as Moka;
 
-use super::{Read, Write};
+use super::{Memory, Probe, Read, Write};
 use crate::keys::Slot;
 
 /// Entries by slot, least valuable out first.
@@ -74,6 +74,36 @@ impl MemoryCache {
         if found.is_empty() { Read::Miss } else { Read::Hit(found) }
     }
 
+    pub(super) fn probe(&self, probes: &[Probe]) -> Vec<u64> {
+        let fields = self.fields.read().unwrap_or_else(PoisonError::into_inner);
+        let has = |key: &str, field: Option<String>| {
+            self.entries.contains_key(&Slot { key: key.to_owned(), field })
+        };
+        let count = |probe: &Probe| match probe {
+            Probe::Hash(key) => fields.get(key).map_or(0, |names| {
+                names.iter().filter(|name| has(key, Some((*name).clone()))).count() as u64
+            }),
+            Probe::Key(key) => u64::from(has(key, None)),
+        };
+        probes.iter().map(count).collect()
+    }
+
+    pub(super) fn scan(&self, prefix: &str, limit: usize) -> Vec<String> {
+        let keys = self.entries.iter().map(|(slot, _)| slot.key.clone());
+        let found: BTreeSet<String> = keys.filter(|key| key.starts_with(prefix)).collect();
+        found.into_iter().take(limit).collect()
+    }
+
+    pub(super) fn memory(&self) -> Memory {
+        self.entries.run_pending_tasks();
+        Memory {
+            used: self.entries.weighted_size(),
+            limit: self.entries.policy().max_capacity(),
+            policy: "tiny-lfu".to_owned(),
+            evicted: 0,
+        }
+    }
+
     pub(super) fn transact(&self, writes: Vec<Write>) {
         let mut fields = self.fields.write().unwrap_or_else(PoisonError::into_inner);
         for write in writes {
@@ -105,8 +135,9 @@ impl MemoryCache {
                     }
                     self.entries.invalidate(&Slot { key, field: None });
                 }
-                // Hashes stay until they are replaced: memory has one process's life, and a bound in bytes.
-                Write::Expire { .. } => {}
+                // Hashes stay until they are replaced: memory has one process's life, and a bound in bytes. Lists
+                // carry requests to another process; one process needs none.
+                Write::Expire { .. } | Write::Push { .. } => {}
                 Write::Bump { key } => {
                     let slot = Slot { key, field: None };
                     let count = self.entries.get(&slot).and_then(|stored| {

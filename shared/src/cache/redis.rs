@@ -1,9 +1,12 @@
 //! The cache in Redis: shared multiplexed connections for reads, a pool of exclusive ones for bulk writes. The only
 //! owner of Redis commands.
 
+mod inspect;
+mod lease;
 mod writers;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bb8::Pool;
@@ -13,6 +16,7 @@ use redis::{Client, Pipeline, RedisResult};
 
 use super::{CacheError, Patience, Read, Write};
 use crate::keys::Slot;
+pub use lease::Fence;
 use writers::Writers;
 
 /// How to reach Redis. Every wait is bounded.
@@ -51,6 +55,7 @@ pub struct RedisCache {
     small: ConnectionManager,
     bulk: ConnectionManager,
     writers: Pool<Writers>,
+    fence: Option<Arc<Fence>>,
     settings: RedisSettings,
 }
 
@@ -87,7 +92,13 @@ impl RedisCache {
             .test_on_check_out(false)
             .connection_timeout(settings.connect_timeout + settings.bulk_timeout)
             .build_unchecked(Writers::new(client.clone(), settings.connect_timeout));
-        Ok(Self { small: manager()?, bulk: manager()?, writers, settings: settings.clone() })
+        Ok(Self { small: manager()?, bulk: manager()?, writers, fence: None, settings: settings.clone() })
+    }
+
+    /// The same server, written only while the fence names this writer.
+    #[must_use]
+    pub fn fenced(&self, fence: Fence) -> Self {
+        Self { fence: Some(Arc::new(fence)), ..self.clone() }
     }
 
     fn bulk_limit(&self, slots: usize) -> Duration {
@@ -141,7 +152,7 @@ impl RedisCache {
             for write in writes {
                 push(&mut pipeline, write);
             }
-            writer.run(&pipeline).await.map_err(CacheError::from)
+            writer.run(&pipeline, self.fence.as_deref()).await
         };
         tokio::time::timeout(limit + self.settings.connect_timeout, whole)
             .await
@@ -209,6 +220,11 @@ fn push(pipeline: &mut Pipeline, write: Write) {
         }
         Write::Expire { key, ttl } => {
             pipeline.cmd("PEXPIRE").arg(key).arg(milliseconds(ttl));
+        }
+        Write::Push { key, value, limit } => {
+            pipeline.cmd("RPUSH").arg(&key).arg(&value[..]).ignore();
+            // The newest stay.
+            pipeline.cmd("LTRIM").arg(key).arg(-i64::try_from(limit).unwrap_or(i64::MAX)).arg(-1);
         }
         Write::Bump { key } => {
             pipeline.cmd("INCR").arg(key);

@@ -42,6 +42,15 @@ pub enum Write {
         /// Hard expiry from now.
         ttl: Duration,
     },
+    /// Appends to a list, which keeps its newest values.
+    Push {
+        /// Key of the list.
+        key: String,
+        /// Value.
+        value: Bytes,
+        /// Values that are kept.
+        limit: usize,
+    },
     /// Adds 1 to a counter.
     Bump {
         /// Key.

@@ -11,5 +11,6 @@
 mod cache;
 mod cells;
 mod files;
+mod lease;
 mod postgres;
 mod sample;

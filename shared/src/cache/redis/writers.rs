@@ -9,6 +9,9 @@ use bb8::ManageConnection;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Pipeline, RedisResult};
 
+use super::lease::{Fence, run_fenced};
+use crate::cache::CacheError;
+
 /// Makes the places.
 pub(super) struct Writers {
     client: Client,
@@ -29,8 +32,9 @@ impl Writers {
 }
 
 impl Writer {
-    /// Runs a pipeline on a connection that answers. One on which a write failed or was given up is not used again.
-    pub(super) async fn run(&mut self, pipeline: &Pipeline) -> RedisResult<()> {
+    /// Runs a transaction on a connection that answers, if a fence is given only while it names this writer. A
+    /// connection on which a write failed or was given up is not used again.
+    pub(super) async fn run(&mut self, pipeline: &Pipeline, fence: Option<&Fence>) -> Result<(), CacheError> {
         let kept = match self.connection.take() {
             Some(mut kept) => ping(&mut kept).await.is_ok().then_some(kept),
             None => None,
@@ -39,9 +43,15 @@ impl Writer {
             Some(kept) => kept,
             None => self.connect().await?,
         };
-        pipeline.query_async::<()>(&mut connection).await?;
+        let done = match fence {
+            Some(fence) => run_fenced(&mut connection, fence, pipeline).await?,
+            None => {
+                pipeline.query_async::<()>(&mut connection).await?;
+                Ok(())
+            }
+        };
         self.connection = Some(connection);
-        Ok(())
+        done
     }
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
