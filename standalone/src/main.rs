@@ -17,7 +17,8 @@ use shared::runtime::{ComputePool, program};
 use shared::source::Source;
 use shared::source::files::{FileSource, MappingChoice, ParquetWriter, ReadOptions};
 use tokio_util::task::TaskTracker;
-use warmer::once::{Warming, once};
+use warmer::once::once;
+use warmer::warming::Warming;
 
 #[derive(Debug, Parser)]
 #[command(

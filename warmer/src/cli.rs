@@ -17,7 +17,8 @@ use shared::source::files::{FileSource, MappingChoice, ReadOptions};
 use shared::source::postgres::PostgresSource;
 
 use crate::import::{self, ImportArgs, Target};
-use crate::once::{Warming, once};
+use crate::once::once;
+use crate::warming::Warming;
 
 #[derive(Debug, Parser)]
 #[command(

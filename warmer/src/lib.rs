@@ -1,9 +1,16 @@
 //! The warmer: what operators run, as a library.
 //!
 //! - [`import`]: order files into PostgreSQL or a folder.
+//! - [`scope`]: what is kept ready, as it follows from the stores and their days.
+//! - [`store`]: makes one store ready, whole or only the days that changed.
+//! - [`fleet`]: the documents over all stores, and the directory.
 //! - [`once`]: makes every level ready, once.
 //! - [`cli`]: the commands.
 
 pub mod cli;
+pub mod fleet;
 pub mod import;
 pub mod once;
+pub mod scope;
+pub mod store;
+pub mod warming;

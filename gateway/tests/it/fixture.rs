@@ -15,7 +15,8 @@ use shared::source::files::{CsvWriter, FileSource, MappingChoice, ReadOptions};
 use shared::source::postgres::{PostgresImport, PostgresSource};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use warmer::once::{Warming, once};
+use warmer::once::once;
+use warmer::warming::Warming;
 
 use crate::client::{self, Answer};
 

@@ -6,7 +6,7 @@ use shared::cache::{Levels, Write};
 use shared::model::query::{Granularity, ProductSort, SortOrder, StoreSort};
 use shared::model::{Ask, ChannelFilter, Document};
 use testkit::{PostgresServer, RedisServer};
-use warmer::once::fleet_documents;
+use warmer::scope::fleet_documents;
 
 use crate::client::encoded;
 use crate::fixture::{self, Gateway, LAST_DAY, STORES};

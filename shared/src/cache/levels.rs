@@ -1,5 +1,7 @@
 //! The levels, typed: what is read and written where, and what makes stored bytes a miss.
 
+mod store_cells;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,6 +16,8 @@ use crate::diagnosis::Partial;
 use crate::entry::{self, Damage, EncodeError, EntryKind, Expected, Header, OrderBlock};
 use crate::keys::{DIRECTORY_SUMMARY, Keys, Slot};
 use crate::model::{DataVersion, Day, DayRange, Directory, Lines, Query, StoreInfo};
+
+pub use store_cells::StoreCells;
 
 /// Default limit of an inflated payload: 64 MiB.
 pub const DEFAULT_MAX_INFLATED: u64 = 64 << 20;
@@ -312,16 +316,29 @@ impl Levels {
         let summary = self.encode(EntryKind::Store, "directory".to_owned(), &stamp, &count)?;
         let mut fields = vec![(DIRECTORY_SUMMARY.to_owned(), summary)];
         for store in directory.stores() {
-            let payload = entry::canonical_bytes(store)?;
-            let value =
-                self.encode(EntryKind::Store, format!("store {}", store.store_id), &stamp, &payload)?;
-            fields.push((store.store_id.clone(), value));
+            fields.push(self.directory_field(store, &stamp)?);
         }
         Ok(vec![
             Write::Delete { key: key.clone() },
             Write::SetFields { key: key.clone(), fields },
             Write::Expire { ttl: self.ttl.hard(EntryKind::Store, &key), key },
         ])
+    }
+
+    /// One store of the directory as a write: only for a store that the directory has.
+    ///
+    /// # Errors
+    /// If it cannot be encoded.
+    pub fn write_directory_store(&self, store: &StoreInfo, now: i64) -> Result<Write, EncodeError> {
+        let stamp = Stamp { now, as_of: store.days.last(), version: DataVersion::default() };
+        let fields = vec![self.directory_field(store, &stamp)?];
+        Ok(Write::SetFields { key: self.keys.directory(), fields })
+    }
+
+    fn directory_field(&self, store: &StoreInfo, stamp: &Stamp) -> Result<(String, Bytes), EncodeError> {
+        let payload = entry::canonical_bytes(store)?;
+        let value = self.encode(EntryKind::Store, format!("store {}", store.store_id), stamp, &payload)?;
+        Ok((store.store_id.clone(), value))
     }
 
     /// When the data of each of these stores were last confirmed, milliseconds since 1970.

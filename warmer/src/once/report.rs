@@ -84,7 +84,7 @@ fn name(kind: EntryKind) -> &'static str {
 }
 
 /// Entries and bytes by kind of what is written.
-pub(super) fn count(writes: &[Write]) -> Vec<LevelCount> {
+pub(crate) fn count(writes: &[Write]) -> Vec<LevelCount> {
     let mut counts: BTreeMap<&'static str, LevelCount> = BTreeMap::new();
     let mut add = |value: &[u8]| {
         if let Some(kind) = entry::kind(value) {
@@ -112,11 +112,7 @@ impl Report {
         self.steps.write += steps.write;
     }
 
-    pub(super) fn count_writes(&mut self, writes: &[Write]) {
-        self.add_counts(&count(writes));
-    }
-
-    fn add_counts(&mut self, counts: &[LevelCount]) {
+    pub(super) fn add_counts(&mut self, counts: &[LevelCount]) {
         for count in counts {
             let mine = self.levels.entry(count.name).or_insert(LevelCount {
                 name: count.name,
