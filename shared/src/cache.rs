@@ -103,6 +103,9 @@ impl Cache {
     /// # Errors
     /// If the cache cannot be reached or refuses.
     pub async fn transact(&self, writes: Vec<Write>) -> Result<(), CacheError> {
+        if writes.is_empty() {
+            return Ok(());
+        }
         match self {
             Self::Redis(redis) => redis.transact(writes).await,
             Self::Memory(memory) => {

@@ -58,6 +58,14 @@ pub struct WarmSettings {
     pub parallel_stores: usize,
     /// Threads that compute; 0 = one per core.
     pub threads: usize,
+    /// From the start of one cycle to that of the next.
+    pub interval: Duration,
+    /// How long a warmer that died keeps others from writing.
+    pub lease: Duration,
+    /// Time in which jobs may end after a stop was asked for.
+    pub drain_timeout: Duration,
+    /// Documents kept beside those over all stores.
+    pub answers: usize,
 }
 
 /// Settings of the gateway.

@@ -11,21 +11,25 @@ use indicatif::{ProgressBar, ProgressStyle};
 use shared::cache::{Cache, Levels, RedisCache};
 use shared::config::Settings;
 use shared::keys::Keys;
-use shared::runtime::{ComputePool, program};
+use shared::runtime::{ComputePool, program, shutdown};
 use shared::source::Source;
 use shared::source::files::{FileSource, MappingChoice, ReadOptions};
 use shared::source::postgres::PostgresSource;
 
+use crate::daemon::{self, Progress};
 use crate::import::{self, ImportArgs, Target};
 use crate::once::once;
 use crate::warming::Warming;
+
+/// Requests that may wait for the daemon.
+const REQUESTS: usize = 1_000;
 
 #[derive(Debug, Parser)]
 #[command(
     name = "warmer",
     version,
     about = "Keeps the answers of Hotshelf's dashboards ready in Redis",
-    after_help = "Examples:\n  warmer import export.csv --into postgres\n  warmer once --config config/warmer.toml\n\n\
+    after_help = "Examples:\n  warmer import export.csv --into postgres\n  warmer once --config config/warmer.toml\n  warmer run --config config/warmer.toml\n\n\
                   Addresses and passwords may come from HOTSHELF_REDIS_URL and HOTSHELF_POSTGRES_URL.\n\
                   Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong settings."
 )]
@@ -58,6 +62,8 @@ enum Command {
     Import(ImportArgs),
     /// Read all stores and make every level ready, once
     Once(OnceArgs),
+    /// Keep every level ready until asked to stop
+    Run,
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +102,7 @@ async fn run() -> Result<ExitCode, ExitCode> {
     Ok(program::end(match command {
         Command::Import(args) => run_import(&settings, args).await,
         Command::Once(args) => run_once(&settings, args).await,
+        Command::Run => run_daemon(&settings).await,
     }))
 }
 
@@ -131,6 +138,25 @@ async fn run_once(settings: &Settings, args: OnceArgs) -> anyhow::Result<ExitCod
         Output::Json => println!("{}", report.json()?),
     }
     Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn run_daemon(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
+    let source = Source::Postgres(PostgresSource::new(&settings.postgres)?);
+    let compute = ComputePool::new(settings.warm.threads, settings.warm.parallel_stores)
+        .context("cannot start the computing threads; lower warm.threads")?;
+    let warming = Warming::new(settings, source, levels(settings, cache), compute);
+    // Requests of this process: none yet, those of operators come through Redis.
+    let (_requests, requests) = tokio::sync::mpsc::channel(REQUESTS);
+    let stop = async {
+        match shutdown::requested().await {
+            Ok(signal) => tracing::info!(signal, "stopping; the stores under way are finished"),
+            Err(error) => tracing::error!(error = %error, "cannot listen to signals; stopping"),
+        }
+    };
+    daemon::run(settings, &warming, Progress::default(), requests, stop).await?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The levels of these settings in a cache.

@@ -7,10 +7,15 @@
 //! - [`once`]: makes every level ready, once.
 //! - [`cli`]: the commands.
 
+pub mod answer;
+pub mod changes;
 pub mod cli;
+pub mod daemon;
 pub mod fleet;
 pub mod import;
 pub mod once;
+pub mod queue;
 pub mod scope;
+pub mod shelf;
 pub mod store;
 pub mod warming;

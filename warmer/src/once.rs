@@ -42,7 +42,7 @@ pub async fn once(warming: &Warming, mut progress: impl FnMut(usize, usize)) -> 
         while tasks.len() < warming.parallel_stores {
             let Some(store) = waiting.next() else { break };
             let store_id = store.store_id.clone();
-            let job = StoreJob { hot: hot.contains(&store_id), scope: scope.clone(), store_id };
+            let job = StoreJob { hot: hot.contains(&store_id), scope: scope.clone(), before: None, store_id };
             let warming = warming.clone();
             tasks.spawn(async move { (job.store_id.clone(), warm_whole(&warming, job, Vec::new()).await) });
         }

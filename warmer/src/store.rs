@@ -71,7 +71,8 @@ pub async fn warm_days(
     also: Vec<Write>,
 ) -> Result<Option<StoreOutcome>, WarmError> {
     let (start, confirmed_at) = (Instant::now(), now_ms());
-    let Some(data) = ready_cells(warming, &job, &changed).await? else { return Ok(None) };
+    let without = changed.union(&job.new_days()).copied().collect();
+    let Some(data) = ready_cells(warming, &job, &without).await? else { return Ok(None) };
     let mut lines = Vec::new();
     for range in
         runs(changed.iter().copied().filter(|day| job.scope.span.is_some_and(|span| span.contains(*day))))
@@ -131,14 +132,14 @@ async fn read(
     Ok(warming.source.read(&request).await?)
 }
 
-/// The cells that composing needs, without those of `changed` days.
+/// The cells that composing needs, but for the days `without`.
 async fn ready_cells(
     warming: &Warming,
     job: &StoreJob,
-    changed: &BTreeSet<Day>,
+    without: &BTreeSet<Day>,
 ) -> Result<Option<StoreData>, WarmError> {
     let (days, products) = job.composed();
-    match warming.levels.read_store(&job.store_id, days, products, changed).await {
+    match warming.levels.read_store(&job.store_id, days, products, without).await {
         Read::Hit(stored) => {
             let levels = warming.levels.clone();
             Ok(warming.compute.run_waiting(move || levels.decode_store(&stored)).await?)

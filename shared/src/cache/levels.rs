@@ -1,6 +1,7 @@
 //! The levels, typed: what is read and written where, and what makes stored bytes a miss.
 
 mod store_cells;
+mod upkeep;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Cache, Patience, Read, Ttl, Write};
+use super::{Cache, Fence, Patience, Read, Ttl, Write};
 use crate::answers::Data;
 use crate::cells::{DayCell, ProductCell, StoreDay};
 use crate::diagnosis::Partial;
@@ -18,6 +19,7 @@ use crate::keys::{DIRECTORY_SUMMARY, Keys, Slot};
 use crate::model::{DataVersion, Day, DayRange, Directory, Lines, Query, StoreInfo};
 
 pub use store_cells::StoreCells;
+pub use upkeep::Renewal;
 
 /// Default limit of an inflated payload: 64 MiB.
 pub const DEFAULT_MAX_INFLATED: u64 = 64 << 20;
@@ -66,6 +68,12 @@ impl Levels {
     #[must_use]
     pub fn new(cache: Cache, keys: Keys, rules: u64, ttl: Ttl, max_inflated: u64) -> Self {
         Self { cache, keys, rules, ttl, max_inflated, damages: Arc::default() }
+    }
+
+    /// The same levels, written only while the fence names this writer.
+    #[must_use]
+    pub fn fenced(&self, fence: Fence) -> Self {
+        Self { cache: self.cache.fenced(fence), ..self.clone() }
     }
 
     /// The cache underneath.

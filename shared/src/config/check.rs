@@ -190,12 +190,7 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         ttl: check_ttl(cache, checker),
         max_inflated,
         retention_days,
-        warm: WarmSettings {
-            hot_share: checker.number("warm.hot_share", warm.hot_share, 0.2, (0.0, 1.0)),
-            order_days: checker.number("warm.order_days", warm.order_days, 35, (0, 3660)),
-            parallel_stores: checker.number("warm.parallel_stores", warm.parallel_stores, 3, (1, 64)),
-            threads: checker.number("warm.threads", warm.threads, 0, (0, 1024)),
-        },
+        warm: check_warm(warm, checker),
         gateway: check_gateway(gateway, checker),
         log: LogSettings {
             format: checker.choice(
@@ -307,6 +302,25 @@ fn check_ttl(cache: raw::Cache, checker: &mut Checker) -> Ttl {
         cells: checker.duration("cache.cells", cache.cells, profile.cells, limits),
         answers: checker.duration("cache.answers", cache.answers, profile.answers, limits),
         hot: checker.duration("cache.hot", cache.hot, profile.hot, limits),
+    }
+}
+
+fn check_warm(warm: raw::Warm, checker: &mut Checker) -> WarmSettings {
+    let seconds = Duration::from_secs;
+    WarmSettings {
+        hot_share: checker.number("warm.hot_share", warm.hot_share, 0.2, (0.0, 1.0)),
+        order_days: checker.number("warm.order_days", warm.order_days, 35, (0, 3660)),
+        parallel_stores: checker.number("warm.parallel_stores", warm.parallel_stores, 3, (1, 64)),
+        threads: checker.number("warm.threads", warm.threads, 0, (0, 1024)),
+        interval: checker.duration("warm.interval", warm.interval, seconds(300), (SECOND, 24 * HOUR)),
+        lease: checker.duration("warm.lease", warm.lease, seconds(10), (SECOND, 60 * SECOND)),
+        drain_timeout: checker.duration(
+            "warm.drain_timeout",
+            warm.drain_timeout,
+            seconds(20),
+            (0, 600 * SECOND),
+        ),
+        answers: checker.number("warm.answers", warm.answers, 2_000, (0, 1_000_000)),
     }
 }
 

@@ -45,7 +45,10 @@ raw! {
         profile: String, orders: String, cells: String, answers: String, hot: String, max_inflated: String,
         retention_days: i32,
     }
-    Warm { hot_share: f64, order_days: i32, parallel_stores: usize, threads: usize, }
+    Warm {
+        hot_share: f64, order_days: i32, parallel_stores: usize, threads: usize, interval: String, lease: String,
+        drain_timeout: String, answers: usize,
+    }
     Gateway {
         listen: String, max_connections: usize, request_timeout: String, header_timeout: String,
         max_header_bytes: String, drain_timeout: String, threads: usize, compute_queue: usize,

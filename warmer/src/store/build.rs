@@ -25,6 +25,8 @@ pub struct StoreJob {
     pub scope: Scope,
     /// Whether its order lines are kept.
     pub hot: bool,
+    /// The days of which cells lie in the cache, where it is known: others are written as days without lines.
+    pub before: Option<DayRange>,
 }
 
 impl StoreJob {
@@ -48,6 +50,20 @@ impl StoreJob {
                 .reduce(|a, b| DayRange { from: a.from.min(b.from), to: a.to.max(b.to) })
         };
         (with_own(days), with_own(products))
+    }
+
+    /// Days that came into the retention since the cells in the cache were made: without lines, but for changed ones.
+    pub(super) fn new_days(&self) -> BTreeSet<Day> {
+        let before = self.before;
+        let is_new = |day: &Day| before.is_some_and(|before| !before.contains(*day));
+        self.scope.retention.into_iter().flat_map(DayRange::days).filter(is_new).collect()
+    }
+
+    /// Days that left it.
+    fn old_days(&self) -> Vec<String> {
+        let retention = self.scope.retention;
+        let is_old = |day: &Day| retention.is_none_or(|retention| !retention.contains(*day));
+        self.before.into_iter().flat_map(DayRange::days).filter(is_old).map(|day| day.to_string()).collect()
     }
 
     /// Whether the days that are read hold a range.
@@ -113,8 +129,10 @@ pub(super) fn days(
         built.extend(build_days(levels, rules, job, lines, now)?);
     }
     built.retain(|built| changed.contains(&built.day));
-    let kept: BTreeSet<Day> = changed
+    let kept: BTreeSet<Day> = job
+        .new_days()
         .iter()
+        .chain(changed)
         .copied()
         .filter(|day| job.scope.retention.is_some_and(|range| range.contains(*day)))
         .collect();
@@ -126,6 +144,7 @@ pub(super) fn days(
         (keys.product_cells(&job.store_id), EntryKind::ProductCell, std::mem::take(&mut made.product_cells)),
     ] {
         writes.push(Write::SetFields { key: key.clone(), fields: cells.into_iter().collect() });
+        writes.push(Write::DeleteFields { key: key.clone(), fields: job.old_days() });
         writes.push(Write::Expire { ttl: levels.ttl().hard(kind, &key), key });
     }
     made.replace_orders(levels, job, changed, &mut writes);

@@ -1,0 +1,38 @@
+//! Standing by until this warmer is the one that writes.
+
+use std::time::Duration;
+
+use shared::cache::{Cache, Fence};
+
+use super::{Progress, Role};
+
+/// Most time between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// A name that no other warmer ever has: who it is, for people, and a random part.
+pub(super) fn owner() -> String {
+    let host = sysinfo::System::host_name().unwrap_or_else(|_| "unknown".to_owned());
+    format!("{host}/{}/{}", std::process::id(), uuid::Uuid::new_v4())
+}
+
+/// Completes when the lease is this warmer's. An outage is waited out.
+pub(super) async fn wait_for(cache: &Cache, fence: &Fence, time: Duration, progress: &Progress) {
+    let mut told = String::new();
+    loop {
+        let now = match cache.acquire(fence, time).await {
+            Ok(owner) if owner == fence.owner => {
+                progress.set_role(Role::Active);
+                tracing::info!(owner, "this warmer writes now");
+                return;
+            }
+            Ok(owner) => format!("{owner} writes"),
+            Err(error) => error.to_string(),
+        };
+        progress.set_role(Role::Standby);
+        if now != told {
+            tracing::info!(reason = now, "standing by");
+            told = now;
+        }
+        tokio::time::sleep(LONGEST_WAIT.min(time / 3)).await;
+    }
+}
