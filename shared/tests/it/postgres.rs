@@ -1,9 +1,12 @@
 //! PostgreSQL as a source and as the target of imports, on a real server.
 
 mod existing;
+mod export;
 mod importing;
+mod limits;
 mod messages;
 mod round_trip;
+mod zones;
 
 use shared::model::{ABSENT, Column, Day, DayRange, Line, Lines, LocalTime};
 use shared::source::import::{ImportMode, ImportPlan};

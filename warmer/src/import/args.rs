@@ -19,6 +19,9 @@ Examples:
   warmer import shop.csv --mapping shop.toml
       with headings of your own: order_id = \"Order No\", store_id = \"Shop\", ordered_at = [\"Paid at\", \"Date\"], …
 
+Reasons of rejected rows: field_count (fewer fields than headings, or values beyond them), missing (no order, store or
+time), bad_text (a text with the character U+0000, shown as ␀), bad_time, bad_number, not_integer, overflow.
+
 Importing the same files again changes nothing. A failure or Ctrl-C leaves everything as it was.";
 
 /// Import order lines from CSV, XLSX or Parquet files.

@@ -34,8 +34,10 @@ impl RejectsFile {
         let name = file.to_string_lossy();
         for reject in rejects {
             let line = reject.line.to_string();
+            // A file with U+0000 is not a text file to most programs; its symbol can be seen.
+            let value = reject.value.replace('\0', "\u{2400}");
             let row: [&str; 5] =
-                [&name, &line, reject.column.map_or("", Column::name), reject.reason.as_str(), &reject.value];
+                [&name, &line, reject.column.map_or("", Column::name), reject.reason.as_str(), &value];
             writer.write_record(row).context("cannot write the rejects file; check its disk")?;
         }
         Ok(())

@@ -12,6 +12,8 @@ pub enum RejectReason {
     FieldCount,
     /// No order id, store or time.
     Missing,
+    /// A text with the character U+0000, which PostgreSQL cannot hold.
+    BadText,
     /// Not a time of the years 1970 to 2199 without a zone.
     BadTime,
     /// Not a number.
@@ -24,8 +26,15 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All reasons.
-    pub const ALL: [Self; 6] =
-        [Self::FieldCount, Self::Missing, Self::BadTime, Self::BadNumber, Self::NotInteger, Self::Overflow];
+    pub const ALL: [Self; 7] = [
+        Self::FieldCount,
+        Self::Missing,
+        Self::BadText,
+        Self::BadTime,
+        Self::BadNumber,
+        Self::NotInteger,
+        Self::Overflow,
+    ];
 
     /// The word for it in summaries and rejects files.
     #[must_use]
@@ -33,6 +42,7 @@ impl RejectReason {
         match self {
             Self::FieldCount => "field_count",
             Self::Missing => "missing",
+            Self::BadText => "bad_text",
             Self::BadTime => "bad_time",
             Self::BadNumber => "bad_number",
             Self::NotInteger => "not_integer",

@@ -67,6 +67,10 @@ fn fill(
             let text = &mut line.texts[column.slot()];
             text.clear();
             cell.write_text(text)?;
+            // PostgreSQL would refuse the whole import for it.
+            if text.as_bytes().contains(&0) {
+                return Err(RejectReason::BadText);
+            }
             if text.is_empty() && matches!(column, Column::OrderId | Column::StoreId) {
                 return Err(RejectReason::Missing);
             }

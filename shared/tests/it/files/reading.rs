@@ -14,7 +14,7 @@ use parquet::arrow::ArrowWriter;
 use serde_json::Value;
 use shared::model::{ABSENT, Column};
 use shared::source::SourceErrorKind;
-use shared::source::files::{Encoding, Format, MappingChoice, OrderFile, ReadOptions};
+use shared::source::files::{Encoding, Format, MappingChoice, OrderFile, ReadOptions, Reject, RejectReason};
 
 use super::{data, open_error, read, shown};
 
@@ -65,12 +65,8 @@ fn a_sheet_with_a_title_numbers_dates_and_a_total() {
     let second = lines.line(1);
     assert_eq!((second.quantity, second.stock), (1, ABSENT));
     assert_eq!(second.ordered_at.to_string(), "2026-03-01T00:00:00");
-    let rejects: Vec<_> = rejects
-        .iter()
-        .map(|r| (r.line, r.column.map_or("", Column::name), r.reason.as_str(), r.value.as_str()))
-        .collect();
     assert_eq!(
-        rejects,
+        told(&rejects),
         [
             (6, "quantity", "not_integer", "1.5"),
             (7, "ordered_at", "bad_time", "46082.5"),
@@ -78,6 +74,72 @@ fn a_sheet_with_a_title_numbers_dates_and_a_total() {
             (9, "store_id", "missing", ""),
         ]
     );
+}
+
+/// Line, column, reason and value of each reject.
+fn told(rejects: &[Reject]) -> Vec<(u64, &str, &str, &str)> {
+    rejects
+        .iter()
+        .map(|r| (r.line, r.column.map_or("", Column::name), r.reason.as_str(), r.value.as_str()))
+        .collect()
+}
+
+#[test]
+fn a_nul_in_a_text_costs_its_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.csv");
+    let rows = [
+        "order_id,store_id,store_name,ordered_at,product_name,cost,note",
+        "1,s,n,2026-03-01,p,1,\0",
+        "\0,s,n,2026-03-01,p,1,",
+        "3,\0,n,2026-03-01,p,1,",
+        // The first fault counts, in the order of the columns.
+        "4,s,n,yesterday,\0,x,",
+        "5,s, a\0 ,yesterday,p,1,",
+        "6,s,n,2026-03-01,\"a\0b\nc\",x,",
+        // Elsewhere it is what it is: no time, no number.
+        "7,s,n,2026-03-01\0,p,1,",
+        "8,s,n,2026-03-01,p,1\0,",
+        "9,s,n,2026-03-01,p,1,",
+    ];
+    std::fs::write(&path, rows.join("\n")).unwrap();
+    let (lines, rejects, summary) = read(&path);
+    assert_eq!(
+        told(&rejects),
+        [
+            (3, "order_id", "bad_text", "\0"),
+            (4, "store_id", "bad_text", "\0"),
+            (5, "ordered_at", "bad_time", "yesterday"),
+            (6, "store_name", "bad_text", "a\0"),
+            (7, "product_name", "bad_text", "a\0b\nc"),
+            (9, "ordered_at", "bad_time", "2026-03-01\0"),
+            (10, "cost", "bad_number", "1\0"),
+        ]
+    );
+    assert_eq!(summary.rejected[&RejectReason::BadText], 4);
+    let orders: Vec<&str> = (0..lines.len()).map(|row| lines.text(Column::OrderId, row)).collect();
+    assert_eq!(orders, ["1", "9"], "a column that is left out may hold anything");
+}
+
+#[test]
+fn a_nul_in_a_text_of_parquet_costs_its_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let dictionary: DictionaryArray<Int8Type> =
+        [Some("饿了么"), Some("饿了么"), Some("饿\0么")].into_iter().collect();
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![20_000; 3]));
+    write_parquet(
+        &path,
+        vec![
+            ("order_id", Arc::new(Int64Array::from(vec![1, 2, 3]))),
+            ("store_id", Arc::new(StringArray::from(vec!["s", "s\0", "s"]))),
+            ("ordered_at", days),
+            ("channel", Arc::new(dictionary)),
+        ],
+    );
+    let (lines, rejects, _) = read(&path);
+    assert_eq!(told(&rejects), [(2, "store_id", "bad_text", "s\0"), (3, "channel", "bad_text", "饿\0么")]);
+    assert_eq!((lines.len(), lines.text(Column::OrderId, 0)), (1, "1"));
 }
 
 #[test]

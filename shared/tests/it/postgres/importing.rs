@@ -18,21 +18,47 @@ fn two_days() -> Vec<Line> {
     ]
 }
 
+/// Store, day, lines before and after.
+fn changes(plan: &ImportPlan) -> Vec<(&str, String, u64, u64)> {
+    plan.changes.iter().map(|c| (c.store_id.as_str(), c.day.to_string(), c.before, c.after)).collect()
+}
+
 #[tokio::test]
 async fn importing_twice_changes_nothing() {
     let (source, client) = source().await;
     let mut first = PostgresImport::begin(&source).await.unwrap();
     assert!(first.made_schema());
     first.write(&columns(&two_days()[..2])).await.unwrap();
+    first.write(&Lines::default()).await.unwrap();
     first.write(&columns(&two_days()[2..])).await.unwrap();
+    let plan = first.plan(ImportMode::StoreDays).await.unwrap();
+    assert_eq!((plan.lines_added, plan.lines_removed), (5, 0));
+    assert_eq!(
+        changes(&plan),
+        [
+            ("a", "2026-02-28".to_owned(), 0, 1),
+            ("a", "2026-03-01".to_owned(), 0, 3),
+            ("b", "2026-03-01".to_owned(), 0, 1)
+        ]
+    );
     first.commit().await.unwrap();
     let once = all(&source, &["a", "b"]).await;
     assert_eq!(once, sorted(&two_days()));
+    let directory = source.directory().await.unwrap();
     for mode in [ImportMode::StoreDays, ImportMode::Orders] {
         let plan = import(&source, &two_days(), mode).await;
         assert_eq!((plan.lines_added, plan.lines_removed), (5, 5));
         assert_eq!(plan.shrinking().count(), 0);
+        assert_eq!(
+            changes(&plan),
+            [
+                ("a", "2026-02-28".to_owned(), 1, 1),
+                ("a", "2026-03-01".to_owned(), 3, 3),
+                ("b", "2026-03-01".to_owned(), 1, 1)
+            ]
+        );
         assert_eq!(all(&source, &["a", "b"]).await, once);
+        assert_eq!(source.directory().await.unwrap(), directory);
     }
     assert!(!PostgresImport::begin(&source).await.unwrap().made_schema());
     let partitions = "SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY inhrelid::regclass::text) \
@@ -49,9 +75,7 @@ async fn a_store_day_is_replaced_whole() {
     import(&source, &two_days(), ImportMode::StoreDays).await;
     let plan = import(&source, &[priced("a", "9", "2026-03-01 08:00:00", 7)], ImportMode::StoreDays).await;
     assert_eq!((plan.lines_added, plan.lines_removed), (1, 3));
-    let changes: Vec<_> =
-        plan.changes.iter().map(|c| (c.store_id.as_str(), c.day, c.before, c.after)).collect();
-    assert_eq!(changes, [("a", day("2026-03-01"), 3, 1)]);
+    assert_eq!(changes(&plan), [("a", "2026-03-01".to_owned(), 3, 1)]);
     assert_eq!(plan.shrinking().count(), 1);
     let expected = [two_days()[0].clone(), priced("a", "9", "2026-03-01 08:00:00", 7), two_days()[4].clone()];
     assert_eq!(all(&source, &["a", "b"]).await, sorted(&expected));
@@ -86,10 +110,17 @@ async fn an_import_that_ends_early_leaves_nothing() {
     import(&source, &two_days(), ImportMode::StoreDays).await;
     let before = all(&source, &["a", "b"]).await;
     let changed = [priced("a", "9", "2026-03-01 08:00:00", 7), priced("c", "1", "2026-05-01 08:00:00", 7)];
-    let mut dropped = PostgresImport::begin(&source).await.unwrap();
-    dropped.write(&columns(&changed)).await.unwrap();
-    dropped.plan(ImportMode::StoreDays).await.unwrap();
-    drop(dropped);
+    for planned in [false, true] {
+        let mut dropped = PostgresImport::begin(&source).await.unwrap();
+        dropped.write(&columns(&changed)).await.unwrap();
+        if planned {
+            dropped.plan(ImportMode::StoreDays).await.unwrap();
+        }
+        drop(dropped);
+        // The next one waits for the lock, so it begins after the end of the dropped one.
+        PostgresImport::begin(&source).await.unwrap().abandon().await.unwrap();
+        assert_eq!(all(&source, &["a", "b", "c"]).await, before, "planned: {planned}");
+    }
 
     // The database refuses the new lines after the old ones were deleted.
     client.batch_execute("ALTER TABLE orders ADD CHECK (store_id <> 'c')").await.unwrap();
@@ -99,6 +130,17 @@ async fn an_import_that_ends_early_leaves_nothing() {
     assert!(error.to_string().contains("check constraint"), "{error}");
     assert_eq!(all(&source, &["a", "b", "c"]).await, before);
     client.batch_execute("ALTER TABLE orders DROP CONSTRAINT orders_store_id_check1").await.ok();
+}
+
+#[tokio::test]
+async fn a_commit_without_a_plan_replaces_store_days() {
+    let (source, _client) = source().await;
+    import(&source, &two_days(), ImportMode::StoreDays).await;
+    let mut unplanned = PostgresImport::begin(&source).await.unwrap();
+    unplanned.write(&columns(&[priced("a", "9", "2026-03-01 08:00:00", 7)])).await.unwrap();
+    unplanned.commit().await.unwrap();
+    let expected = [two_days()[0].clone(), priced("a", "9", "2026-03-01 08:00:00", 7), two_days()[4].clone()];
+    assert_eq!(all(&source, &["a", "b"]).await, sorted(&expected));
 }
 
 #[tokio::test]

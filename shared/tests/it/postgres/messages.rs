@@ -19,9 +19,33 @@ fn tells(message: &str, parts: &[&str]) {
 async fn a_missing_table() {
     let (source, _client) = source().await;
     let error = source.check().await.unwrap_err();
+    let anything = request(&["a"], "2026-03-01", "2026-03-01", Columns::ForCells);
+    for error in [error, source.directory().await.unwrap_err(), source.read(&anything).await.unwrap_err()] {
+        assert_eq!(error.kind(), SourceErrorKind::Schema);
+        tells(&error.to_string(), &["no table or view orders", "config/schema.sql", "[postgres] table"]);
+        assert!(!error.is_retryable());
+    }
+    // It is found as soon as it is there.
+    import(&source, &[line("a", "1", "2026-03-01", "p")], ImportMode::StoreDays).await;
+    assert_eq!(source.read(&anything).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_column_of_our_own_table_that_is_gone() {
+    let (in_use, client) = source().await;
+    import(&in_use, &[line("a", "1", "2026-03-01", "p")], ImportMode::StoreDays).await;
+    let anything = request(&["a"], "2026-03-01", "2026-03-01", Columns::ForCells);
+    in_use.read(&anything).await.unwrap();
+    client.batch_execute("ALTER TABLE orders DROP COLUMN paid_price").await.unwrap();
+    let error = in_use.read(&anything).await.unwrap_err();
     assert_eq!(error.kind(), SourceErrorKind::Schema);
-    tells(&error.to_string(), &["no table or view orders", "config/schema.sql"]);
-    assert!(!error.is_retryable());
+    tells(&error.to_string(), &["paid_price", "config/schema.sql"]);
+
+    let database: String = client.query_one("SELECT current_database()", &[]).await.unwrap().get(0);
+    let url = PostgresServer::shared().await.url(&database);
+    let (kind, message) = error_of(&PostgresSettings { url, ..PostgresSettings::default() }).await;
+    assert_eq!(kind, SourceErrorKind::Schema);
+    tells(&message, &["orders has no column", "paid_price", "[postgres.columns]", "config/schema.sql"]);
 }
 
 #[tokio::test]
@@ -40,6 +64,17 @@ async fn a_missing_column() {
     let error = source.check().await.unwrap_err();
     assert_eq!(error.kind(), SourceErrorKind::Schema);
     tells(&error.to_string(), &["public.sales", "\"when\"", "ordered_at", "[postgres.columns]"]);
+
+    // Not named at all, and none of its own name.
+    let (source, _client) = source_after(table, |settings| {
+        settings.table = "sales".to_owned();
+        settings.columns =
+            [(Column::StoreId, vec!["shop".to_owned()]), (Column::OrderedAt, vec!["at".to_owned()])].into();
+    })
+    .await;
+    let error = source.check().await.unwrap_err();
+    assert_eq!(error.kind(), SourceErrorKind::Schema);
+    tells(&error.to_string(), &["sales", "\"order_id\"", "[postgres.columns]"]);
 }
 
 #[tokio::test]
@@ -116,7 +151,8 @@ async fn no_database_and_no_server() {
     let error = source.check().await.unwrap_err();
     assert_eq!(error.kind(), SourceErrorKind::Unreachable, "{error}");
     assert!(error.is_retryable());
-    tells(&error.to_string(), &["127.0.0.1", &own.port().to_string(), "check that the server runs"]);
+    let place = format!("127.0.0.1:{}/postgres", own.port());
+    tells(&error.to_string(), &[&place, "check that the server runs", "postgres.url"]);
     // It works again as soon as the server is back.
     own.start_again().await;
     let mut import = PostgresImport::begin(&source).await.unwrap();

@@ -76,6 +76,29 @@ async fn lines_come_back_as_they_went() {
 }
 
 #[tokio::test]
+async fn the_columns_for_cells_make_the_same_cells() {
+    let (source, _client) = source().await;
+    let stores = ["s", "a_b", "it's \"a/b\""];
+    let lines = crate::sample::lines(&stores, 12, 6);
+    let mut importing = PostgresImport::begin(&source).await.unwrap();
+    importing.write(&lines).await.unwrap();
+    importing.commit().await.unwrap();
+    // Both ends of the range belong to it; February and March lie in different partitions.
+    let (from, to) = (crate::sample::day(7), crate::sample::day(9));
+    assert_eq!((from, to), (day("2026-02-27"), day("2026-03-01")));
+    let range = request(&stores[..2], "2026-02-27", "2026-03-01", Columns::ForCells);
+    let expected: Vec<Line> = (0..lines.len())
+        .map(|row| lines.line(row))
+        .filter(|line| range.range.contains(line.ordered_at.day()))
+        .filter(|line| stores[..2].contains(&line.text(Column::StoreId)))
+        .collect();
+    let cells = |lines: &Lines| shared::cells::build_cells(&lines.view(), &shared::model::Rules::default());
+    let built = cells(&source.read(&range).await.unwrap());
+    assert_eq!(built.len(), 6);
+    assert_eq!(built, cells(&columns(&expected)));
+}
+
+#[tokio::test]
 async fn the_directory_follows_the_lines() {
     let (source, _client) = source().await;
     let lines = some_lines(500);
