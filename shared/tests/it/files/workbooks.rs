@@ -32,14 +32,20 @@ fn sheet(rows: &[&[&str]], padding: usize) -> String {
 
 /// The bytes of a workbook with one sheet, and those of its parts together.
 fn workbook(sheet: &str, styles: &str) -> (Vec<u8>, u64) {
+    workbook_with(sheet, styles, &[])
+}
+
+/// As [`workbook`], with more parts.
+fn workbook_with(sheet: &str, styles: &str, more: &[(&str, &str)]) -> (Vec<u8>, u64) {
     let rels = |kind: &str, target: &str| RELS.replace("KIND", kind).replace("TARGET", target);
-    let parts = [
+    let mut parts = vec![
         ("_rels/.rels", rels("officeDocument", "xl/workbook.xml")),
         ("xl/_rels/workbook.xml.rels", rels("worksheet", "worksheets/sheet1.xml")),
         ("xl/workbook.xml", WORKBOOK.to_owned()),
         ("xl/Styles.xml", STYLES.replace("STYLES", styles)),
         ("xl/worksheets/sheet1.xml", sheet.to_owned()),
     ];
+    parts.extend(more.iter().map(|(name, text)| (*name, (*text).to_owned())));
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let mut size = 0;
     for (name, text) in parts {
@@ -114,6 +120,25 @@ fn styles_have_a_bound_of_their_own() {
     assert_eq!(open(&path, 1 << 30), Ok(1));
     std::fs::write(&path, workbook(&sheet(&ROWS, 0), &" ".repeat(33 << 20)).0).unwrap();
     tells(open(&path, 1 << 30), &["bomb.xlsx has cell styles of 33.0 MiB", "32.0 MiB", "new workbook"]);
+}
+
+#[test]
+fn no_room_is_made_for_texts_that_cannot_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bomb.xlsx");
+    let write = |count: &str| {
+        let texts =
+            format!("<?xml version=\"1.0\"?><x:sst uniqueCount=\"{count}\"><si><t>a</t></si></x:sst>");
+        let parts = [("xl/SharedStrings.xml", texts.as_str())];
+        std::fs::write(&path, workbook_with(&sheet(&ROWS, 0), "", &parts).0).unwrap();
+    };
+    write("3");
+    assert_eq!(open(&path, 1 << 30), Ok(1));
+    // The workbook reader would end the whole process.
+    for count in ["40000000000", "1000", "99999999999999999999"] {
+        write(count);
+        tells(open(&path, 1 << 30), &["bomb.xlsx", &format!("announces {count} texts"), "save it again"]);
+    }
 }
 
 #[test]
