@@ -105,7 +105,11 @@ async fn stage(
     rejects: &mut RejectsFile,
 ) -> anyhow::Result<Vec<FileSummary>> {
     let mut summaries = Vec::with_capacity(args.files.len());
-    let options = ReadOptions { xlsx_limit: args.xlsx_limit.as_u64(), ..ReadOptions::default() };
+    let options = ReadOptions {
+        xlsx_limit: args.xlsx_limit.as_u64(),
+        xlsx_unpacked_limit: args.xlsx_unpacked_limit.as_u64(),
+        ..ReadOptions::default()
+    };
     for path in &args.files {
         let mut show = ProgressShow::new(path);
         let (sender, mut batches) = mpsc::channel(AHEAD);

@@ -2,6 +2,7 @@
 
 mod folder;
 mod reading;
+mod workbooks;
 mod writing;
 
 use std::path::{Path, PathBuf};

@@ -52,6 +52,9 @@ pub struct ImportArgs {
     /// Largest XLSX file; CSV and Parquet may have any size.
     #[arg(long, value_name = "SIZE", default_value = "50MB")]
     pub xlsx_limit: ByteSize,
+    /// Most to which an XLSX file may unpack.
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    pub xlsx_unpacked_limit: ByteSize,
     /// How to print the summary.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,

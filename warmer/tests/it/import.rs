@@ -112,9 +112,19 @@ fn a_failure_changes_nothing_and_says_what_to_do() {
     place.file("good2.csv", &["1,s,2026-03-01,p,", "2,s,2026-03-01,p,"]);
     std::fs::write(place.path("bad.csv"), "no,orders\n").unwrap();
     std::fs::write(place.path("own.toml"), "order_id = 3\nshop = 'x'\n").unwrap();
+    std::fs::copy(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/tests/data/sheet.xlsx"),
+        place.path("a.xlsx"),
+    )
+    .unwrap();
     place.imported(&["good.csv"]);
     for (args, code, part) in [
-        (&["good2.csv", "bad.csv"][..], 1, "no heading row"),
+        (
+            &["good2.csv", "a.xlsx", "--xlsx-unpacked-limit", "1KiB"][..],
+            1,
+            "1.0 KiB (1024 bytes) allowed for XLSX",
+        ),
+        (&["good2.csv", "bad.csv"], 1, "no heading row"),
         (&["good2.csv", "nowhere.csv"], 1, "nowhere.csv; check the path"),
         (&["good2.csv", "./good2.csv"], 1, "given twice"),
         (&["none.csv"], 1, "no line was accepted"),

@@ -20,14 +20,16 @@ use crate::source::{SourceError, SourceErrorKind};
 pub struct ReadOptions {
     /// Largest XLSX file in bytes; CSV and Parquet stream and have no such bound.
     pub xlsx_limit: u64,
+    /// Most bytes to which the parts of an XLSX file may unpack together.
+    pub xlsx_unpacked_limit: u64,
     /// Most rows in a batch.
     pub batch_rows: usize,
 }
 
 impl Default for ReadOptions {
-    /// 50 MB of XLSX, which is about half a million lines; 16,384 rows, which is a few megabytes.
+    /// 50 MB of XLSX, which is about half a million lines, that unpack to 1 GiB; 16,384 rows, which is a few megabytes.
     fn default() -> Self {
-        Self { xlsx_limit: 50_000_000, batch_rows: 16_384 }
+        Self { xlsx_limit: 50_000_000, xlsx_unpacked_limit: 1 << 30, batch_rows: 16_384 }
     }
 }
 
@@ -116,7 +118,7 @@ impl OrderFile {
                 if metadata.len() > options.xlsx_limit {
                     return Err(too_large(path, metadata.len(), options.xlsx_limit));
                 }
-                let xlsx = XlsxFile::open(file, path, mapping, options.batch_rows)?;
+                let xlsx = XlsxFile::open(file, path, mapping, options)?;
                 summary.format = Format::Xlsx;
                 summary.left_out.clone_from(&xlsx.head.left_out);
                 summary.sheets_left_out.clone_from(&xlsx.head.sheets_left_out);
@@ -218,6 +220,6 @@ fn too_large(path: &Path, bytes: u64, limit: u64) -> SourceError {
             megabytes(bytes),
             megabytes(limit)
         ),
-        "export it as CSV, which may have any size, or raise the limit for XLSX",
+        "export it as CSV, which may have any size, or raise the limit (warmer import --xlsx-limit)",
     )
 }

@@ -1,5 +1,7 @@
 //! Reading XLSX: the first sheet with a heading row, on a thread of its own, batch by batch.
 
+mod unpacked;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use super::cannot_read;
 use super::cell::Cell;
 use super::headings::{self, HEADING_ROWS, Layout};
 use super::mapping::Mapping;
+use super::reader::ReadOptions;
 use crate::model::LocalTime;
 use crate::source::{SourceError, SourceErrorKind};
 
@@ -47,11 +50,13 @@ impl XlsxFile {
         file: File,
         path: &Path,
         mapping: &Mapping,
-        batch_rows: usize,
+        options: &ReadOptions,
     ) -> Result<Self, SourceError> {
+        unpacked::check(&file, path, options.xlsx_unpacked_limit)?;
         // Two batches ahead: the reader borrows from its workbook, so it lives on its own stack.
         let (sender, messages) = sync_channel(1);
-        let work = Work { path: path.to_owned(), mapping: mapping.clone(), batch_rows, sender };
+        let work =
+            Work { path: path.to_owned(), mapping: mapping.clone(), batch_rows: options.batch_rows, sender };
         std::thread::Builder::new()
             .name("xlsx".to_owned())
             .spawn(move || work.run(file))
