@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::raw::{self, Names};
-use super::{GatewaySettings, LogSettings, Settings, WarmSettings};
+use super::{GatewaySettings, LogSettings, Settings, WarmSettings, changes};
 use crate::cache::levels::DEFAULT_MAX_INFLATED;
 use crate::cache::{RedisSettings, Ttl};
 use crate::keys::DEFAULT_PREFIX;
@@ -41,7 +41,7 @@ impl fmt::Display for SettingsError {
 
 /// Collects problems while values are read.
 #[derive(Default)]
-struct Checker {
+pub(super) struct Checker {
     problems: Vec<Problem>,
 }
 
@@ -50,7 +50,7 @@ impl Checker {
         self.problems.push(Problem { place: place.to_owned(), what });
     }
 
-    fn duration(
+    pub(super) fn duration(
         &mut self,
         key: &str,
         text: Option<String>,
@@ -96,7 +96,7 @@ impl Checker {
         }
     }
 
-    fn number<T: PartialOrd + Copy + fmt::Display>(
+    pub(super) fn number<T: PartialOrd + Copy + fmt::Display>(
         &mut self,
         key: &str,
         value: Option<T>,
@@ -128,7 +128,13 @@ impl Checker {
         }
     }
 
-    fn choice<T: Copy>(&mut self, key: &str, text: Option<String>, choices: &[(&str, T)], default: T) -> T {
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &str,
+        text: Option<String>,
+        choices: &[(&str, T)],
+        default: T,
+    ) -> T {
         let Some(text) = text else { return default };
         match choices.iter().find(|(name, _)| *name == text) {
             Some((_, value)) => *value,
@@ -141,8 +147,8 @@ impl Checker {
     }
 }
 
-const SECOND: u64 = 1000;
-const HOUR: u64 = 3600 * SECOND;
+pub(super) const SECOND: u64 = 1000;
+pub(super) const HOUR: u64 = 3600 * SECOND;
 
 pub(super) fn load(
     files: &[PathBuf],
@@ -169,7 +175,7 @@ pub(super) fn load(
 }
 
 fn check(file: raw::File, checker: &mut Checker) -> Settings {
-    let raw::File { redis, postgres, rules, cache, warm, gateway, log } = file;
+    let raw::File { redis, postgres, rules, cache, changes, warm, gateway, log } = file;
     let prefix = redis.prefix.clone().unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
     if !prefix.ends_with(':') || prefix.chars().any(|c| c.is_whitespace() || "{}*?[]".contains(c)) {
         let what = format!("{prefix:?} must end with a colon and hold no blank and none of {{}}*?[]");
@@ -190,6 +196,7 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         ttl: check_ttl(cache, checker),
         max_inflated,
         retention_days,
+        changes: changes::check(changes, checker),
         warm: WarmSettings {
             hot_share: checker.number("warm.hot_share", warm.hot_share, 0.2, (0.0, 1.0)),
             order_days: checker.number("warm.order_days", warm.order_days, 35, (0, 3660)),
