@@ -140,11 +140,9 @@ async fn pump(
     let mut buffer = vec![0u8; 64 << 10];
     loop {
         let read = from.read(&mut buffer).await.unwrap_or(0);
-        let delay =
-            match network.wait_for(|state| matches!(state, Network::Up { .. })).await.map(|state| *state) {
-                Ok(Network::Up { delay }) => delay,
-                _ => return,
-            };
+        // The proxy is gone when nobody can say what the network does.
+        let up = network.wait_for(|state| matches!(state, Network::Up { .. })).await.map(|state| *state);
+        let Ok(Network::Up { delay }) = up else { return };
         tokio::time::sleep(delay).await;
         // An end is news, too, and is kept back like other news.
         if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
