@@ -34,8 +34,8 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' OR pg_relation_size(part) > 10 * 1024 ^ 3 THEN
         EXECUTE format('INSERT INTO %s DEFAULT VALUES', watch.dirty);
     ELSE
-        EXECUTE format('INSERT INTO %s (store, day) SELECT DISTINCT ARRAY[%s]::text[], (%s)::date FROM ONLY %s '
-                       'WHERE (%3$s)::date BETWEEN ''1970-01-01'' AND ''2199-12-31''',
+        EXECUTE format('INSERT INTO %1$s (store, day) SELECT ARRAY[%2$s]::text[], (%3$s)::date FROM ONLY %4$s '
+                       'WHERE (%3$s)::date BETWEEN ''1970-01-01'' AND ''2199-12-31'' GROUP BY %2$s, (%3$s)::date',
                        watch.dirty, watch.store, watch.time, part);
     END IF;
     PERFORM pg_notify(watch.channel, '');
@@ -182,7 +182,8 @@ BEGIN
     END;
     -- For deleting by number. Not unique: writers would wait for nothing, but the number says it all.
     EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %s (id)', base || '_dirty_id', dirty);
-    -- Whoever may change lines may append here, through this function only.
+    -- Whoever may change lines may append here, through this function only. GROUP BY rather than DISTINCT: so arrays are
+    -- made of groups, not of lines.
     EXECUTE format($make$
         CREATE OR REPLACE FUNCTION %1$s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
         SET search_path = pg_catalog, pg_temp AS $mark$
@@ -192,17 +193,17 @@ BEGIN
                 PERFORM %6$I.hotshelf_mark_all(%5$L::regclass, TG_RELID);
                 RETURN NULL;
             ELSIF TG_OP = 'INSERT' THEN
-                INSERT INTO %2$s (store, day) SELECT DISTINCT ARRAY[%3$s]::text[], (%4$s)::date FROM new_lines
-                WHERE (%4$s)::date BETWEEN '1970-01-01' AND '2199-12-31';
+                INSERT INTO %2$s (store, day) SELECT ARRAY[%3$s]::text[], (%4$s)::date FROM new_lines
+                WHERE (%4$s)::date BETWEEN '1970-01-01' AND '2199-12-31' GROUP BY %3$s, (%4$s)::date;
             ELSIF TG_OP = 'DELETE' THEN
-                INSERT INTO %2$s (store, day) SELECT DISTINCT ARRAY[%3$s]::text[], (%4$s)::date FROM old_lines
-                WHERE (%4$s)::date BETWEEN '1970-01-01' AND '2199-12-31';
+                INSERT INTO %2$s (store, day) SELECT ARRAY[%3$s]::text[], (%4$s)::date FROM old_lines
+                WHERE (%4$s)::date BETWEEN '1970-01-01' AND '2199-12-31' GROUP BY %3$s, (%4$s)::date;
             ELSE
                 INSERT INTO %2$s (store, day)
                 SELECT ARRAY[%3$s]::text[], (%4$s)::date FROM old_lines
-                WHERE (%4$s)::date BETWEEN '1970-01-01' AND '2199-12-31'
+                WHERE (%4$s)::date BETWEEN '1970-01-01' AND '2199-12-31' GROUP BY %3$s, (%4$s)::date
                 UNION SELECT ARRAY[%3$s]::text[], (%4$s)::date FROM new_lines
-                WHERE (%4$s)::date BETWEEN '1970-01-01' AND '2199-12-31';
+                WHERE (%4$s)::date BETWEEN '1970-01-01' AND '2199-12-31' GROUP BY %3$s, (%4$s)::date;
             END IF;
             IF FOUND THEN
                 PERFORM pg_notify(%7$L, '');
