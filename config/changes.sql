@@ -1,8 +1,8 @@
 -- Hotshelf: which store-days changed, noted by triggers ([changes] mode = "trigger"). PostgreSQL 15 or later; safe to run
 -- again. As the owner of the table:
 --   psql -d hotshelf -f config/changes.sql -c "SELECT hotshelf_watch('orders')"
--- For a table of another layout, the SQL of its store and time is asked for too; `PostgresSource::watch_sql` makes it from
--- the settings. To be rid of it: SELECT hotshelf_unwatch('orders'), or set [changes] mode = "poll", which needs no trigger.
+-- For a table of another layout, hotshelf_watch takes the SQL of its store and time, too. To be rid of it:
+-- SELECT hotshelf_unwatch('orders'). Without it, [changes] mode = "poll" finds changes by asking.
 --
 -- How it works. Every statement that changes lines appends its store-days to the table's "dirty" table (orders_dirty), in
 -- its own transaction: a rollback leaves nothing, and nothing is lost while no warmer runs. The warmer reads rows, rewrites
@@ -10,11 +10,15 @@
 -- each other or for the warmer. The triggers are those of statements, one call for any number of lines. A statement on the
 -- table fires its triggers and not those of its partitions, one on a partition only those: both have them.
 -- What no trigger sees (logical replication, DISABLE TRIGGER), the warmer's sweep finds.
+--
+-- What to know before. NOTIFY makes commits of writers follow each other for the moment of the commit itself. Installing
+-- waits at most 5 s for whoever is writing. A column that stands in store or time cannot be renamed or dropped while the
+-- table is watched, or writing fails: hotshelf_unwatch first, and hotshelf_watch with the new name after.
 
 -- The tables that are watched.
 CREATE TABLE IF NOT EXISTS hotshelf_watches (
     root    regclass PRIMARY KEY,
-    store   text NOT NULL,             -- SQL of the store's texts, comma-separated, of which the first that is not empty counts
+    store   text NOT NULL,             -- SQL of the store's texts, separated by commas: the first that is not empty counts
     time    text NOT NULL,             -- SQL of the local order time
     dirty   regclass NOT NULL,
     mark    regproc NOT NULL,          -- the trigger function
@@ -79,8 +83,8 @@ BEGIN
         END IF;
         SELECT * INTO watch FROM hotshelf_watches WHERE root = watched;
         IF alien IS NOT NULL THEN
-            RAISE EXCEPTION 'partition % of % is a foreign table: with these triggers, nothing could be written to it', alien, watched
-                USING ERRCODE = 'wrong_object_type', HINT = 'set [changes] mode = "poll"';
+            RAISE EXCEPTION 'partition % of % is a foreign table: with these triggers, nothing could be written to it',
+                alien, watched USING ERRCODE = 'wrong_object_type', HINT = 'set [changes] mode = "poll"';
         END IF;
         -- What changed before the table was watched, nobody noted.
         everything := watch.parts = '{}';
@@ -219,7 +223,8 @@ BEGIN
     INSERT INTO hotshelf_watches AS w (root, store, time, dirty, mark, channel)
     VALUES (watched, store, "time", dirty::regclass, mark::regproc, channel)
     ON CONFLICT (root) DO UPDATE
-    SET store = excluded.store, time = excluded.time, dirty = excluded.dirty, mark = excluded.mark, channel = excluded.channel,
+    SET store = excluded.store, time = excluded.time, dirty = excluded.dirty, mark = excluded.mark,
+        channel = excluded.channel,
         -- Other stores or days: as if new.
         parts = CASE WHEN (w.store, w.time) = (excluded.store, excluded.time) THEN w.parts ELSE '{}' END;
     PERFORM hotshelf_watch_partitions(watched);

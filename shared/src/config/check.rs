@@ -389,7 +389,8 @@ mod tests {
     fn all_problems_are_named_at_once() {
         let error = settings(
             "[redis]\ncommand_timeout = \"fast\"\nprefix = \"hs\"\n[cache]\nprofile = \"lazy\"\nretention_days = 0\n\
-             [postgres.columns]\nprice = \"p\"\n[rules]\nhigh_delivery = \"-1\"\n",
+             [postgres.columns]\nprice = \"p\"\n[rules]\nhigh_delivery = \"-1\"\n\
+             [changes]\nmode = \"push\"\npoll_days = 0\nkeepalive = \"1ms\"\n",
         )
         .unwrap_err();
         let mut places: Vec<&str> = error.problems.iter().map(|problem| problem.place.as_str()).collect();
@@ -397,6 +398,9 @@ mod tests {
         let expected = [
             "cache.profile",
             "cache.retention_days",
+            "changes.keepalive",
+            "changes.mode",
+            "changes.poll_days",
             "postgres.columns.price",
             "redis.command_timeout",
             "redis.prefix",
