@@ -210,3 +210,25 @@ async fn watching_again_changes_nothing_and_it_can_be_undone() {
     let error = source.dirty(1).await.unwrap_err();
     assert!(error.to_string().contains("are not noted"), "{error}");
 }
+
+#[tokio::test]
+async fn a_table_of_another_schema_whose_name_leaves_no_room() {
+    // 60 of 63 bytes.
+    let name = "订单明细".repeat(5);
+    let table = format!(
+        "CREATE SCHEMA \"销售\"; CREATE TABLE \"销售\".\"{name}\" (order_id int, store_id text, ordered_at timestamp)"
+    );
+    let (source, client) = source_after(&table, |settings| {
+        settings.table = format!("销售.{name}");
+        settings.columns = [(Column::OrderId, vec!["order_id".to_owned()])].into();
+    })
+    .await;
+    source.watch_changes().await.unwrap();
+    taken(&source).await;
+    let mut listener = source.listen(std::time::Duration::from_secs(600)).await.unwrap();
+    let insert = format!("INSERT INTO \"销售\".\"{name}\" VALUES (1, 'a', '2026-03-01')");
+    notes(&source, &client, &insert, &["a 2026-03-01"]).await;
+    tokio::time::timeout(std::time::Duration::from_secs(20), listener.changed()).await.unwrap().unwrap();
+    notes(&source, &client, &format!("TRUNCATE \"销售\".\"{name}\""), &["a 2026-03-01"]).await;
+    assert_eq!(source.watch_partitions().await.unwrap(), 0);
+}
