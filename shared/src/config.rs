@@ -1,5 +1,6 @@
 //! Settings: TOML files as written (`raw.rs`), checked into what the programs use, all errors at once.
 
+mod changes;
 mod check;
 mod raw;
 
@@ -11,6 +12,7 @@ use crate::model::Rules;
 use crate::runtime::logging::LogFormat;
 use crate::source::postgres::PostgresSettings;
 
+pub use changes::{ChangeMode, ChangeSettings};
 pub use check::{Problem, SettingsError};
 
 /// Settings that warmer and gateway share.
@@ -30,6 +32,8 @@ pub struct Settings {
     pub max_inflated: u64,
     /// Days of cells that are kept, back from the last data day.
     pub retention_days: i32,
+    /// How changes in PostgreSQL are found.
+    pub changes: ChangeSettings,
     /// Log.
     pub log: LogSettings,
     /// What only the warmer uses.

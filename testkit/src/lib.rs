@@ -1,15 +1,18 @@
-//! For tests only: private Redis and PostgreSQL servers on free ports, and waiting for a condition.
+//! For tests only: private Redis and PostgreSQL servers on free ports, a network that breaks on demand, and waiting for a
+//! condition.
 //!
 //! A test that needs a server gets a real one. If its binary is not installed, the test fails and says how to get it;
 //! it is never skipped. Every server dies with the test process, however that ends.
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test kit fails its test")]
 
 mod binary;
+mod chaos;
 mod postgres;
 mod process;
 mod redis;
 mod wait;
 
+pub use chaos::ChaosProxy;
 pub use postgres::PostgresServer;
 pub use redis::RedisServer;
 pub use wait::wait_until;

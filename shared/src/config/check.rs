@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::raw::{self, Names};
-use super::{GatewaySettings, LogSettings, Settings, WarmSettings};
+use super::{GatewaySettings, LogSettings, Settings, WarmSettings, changes};
 use crate::cache::levels::DEFAULT_MAX_INFLATED;
 use crate::cache::{RedisSettings, Ttl};
 use crate::keys::DEFAULT_PREFIX;
@@ -41,7 +41,7 @@ impl fmt::Display for SettingsError {
 
 /// Collects problems while values are read.
 #[derive(Default)]
-struct Checker {
+pub(super) struct Checker {
     problems: Vec<Problem>,
 }
 
@@ -50,7 +50,7 @@ impl Checker {
         self.problems.push(Problem { place: place.to_owned(), what });
     }
 
-    fn duration(
+    pub(super) fn duration(
         &mut self,
         key: &str,
         text: Option<String>,
@@ -96,7 +96,7 @@ impl Checker {
         }
     }
 
-    fn number<T: PartialOrd + Copy + fmt::Display>(
+    pub(super) fn number<T: PartialOrd + Copy + fmt::Display>(
         &mut self,
         key: &str,
         value: Option<T>,
@@ -128,7 +128,13 @@ impl Checker {
         }
     }
 
-    fn choice<T: Copy>(&mut self, key: &str, text: Option<String>, choices: &[(&str, T)], default: T) -> T {
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &str,
+        text: Option<String>,
+        choices: &[(&str, T)],
+        default: T,
+    ) -> T {
         let Some(text) = text else { return default };
         match choices.iter().find(|(name, _)| *name == text) {
             Some((_, value)) => *value,
@@ -141,8 +147,8 @@ impl Checker {
     }
 }
 
-const SECOND: u64 = 1000;
-const HOUR: u64 = 3600 * SECOND;
+pub(super) const SECOND: u64 = 1000;
+pub(super) const HOUR: u64 = 3600 * SECOND;
 
 pub(super) fn load(
     files: &[PathBuf],
@@ -169,7 +175,7 @@ pub(super) fn load(
 }
 
 fn check(file: raw::File, checker: &mut Checker) -> Settings {
-    let raw::File { redis, postgres, rules, cache, warm, gateway, log } = file;
+    let raw::File { redis, postgres, rules, cache, changes, warm, gateway, log } = file;
     let prefix = redis.prefix.clone().unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
     if !prefix.ends_with(':') || prefix.chars().any(|c| c.is_whitespace() || "{}*?[]".contains(c)) {
         let what = format!("{prefix:?} must end with a colon and hold no blank and none of {{}}*?[]");
@@ -190,6 +196,7 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         ttl: check_ttl(cache, checker),
         max_inflated,
         retention_days,
+        changes: changes::check(changes, checker),
         warm: check_warm(warm, checker),
         gateway: check_gateway(gateway, checker),
         log: LogSettings {
@@ -396,7 +403,8 @@ mod tests {
     fn all_problems_are_named_at_once() {
         let error = settings(
             "[redis]\ncommand_timeout = \"fast\"\nprefix = \"hs\"\n[cache]\nprofile = \"lazy\"\nretention_days = 0\n\
-             [postgres.columns]\nprice = \"p\"\n[rules]\nhigh_delivery = \"-1\"\n",
+             [postgres.columns]\nprice = \"p\"\n[rules]\nhigh_delivery = \"-1\"\n\
+             [changes]\nmode = \"push\"\npoll_days = 0\nkeepalive = \"1ms\"\n",
         )
         .unwrap_err();
         let mut places: Vec<&str> = error.problems.iter().map(|problem| problem.place.as_str()).collect();
@@ -404,6 +412,9 @@ mod tests {
         let expected = [
             "cache.profile",
             "cache.retention_days",
+            "changes.keepalive",
+            "changes.mode",
+            "changes.poll_days",
             "postgres.columns.price",
             "redis.command_timeout",
             "redis.prefix",

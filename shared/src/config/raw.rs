@@ -45,6 +45,10 @@ raw! {
         profile: String, orders: String, cells: String, answers: String, hot: String, max_inflated: String,
         retention_days: i32,
     }
+    Changes {
+        mode: String, poll_days: i32, poll_interval: String, sweep_interval: String, sweep_days: i32, keepalive: String,
+        batch_rows: u32,
+    }
     Warm {
         hot_share: f64, order_days: i32, parallel_stores: usize, threads: usize, interval: String, lease: String,
         drain_timeout: String, answers: usize,
@@ -65,6 +69,7 @@ pub(super) struct File {
     pub(super) postgres: Postgres,
     pub(super) rules: Rules,
     pub(super) cache: Cache,
+    pub(super) changes: Changes,
     pub(super) warm: Warm,
     pub(super) gateway: Gateway,
     pub(super) log: Log,
@@ -72,11 +77,12 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn override_with(&mut self, other: Self) {
-        let Self { redis, postgres, rules, cache, warm, gateway, log } = other;
+        let Self { redis, postgres, rules, cache, changes, warm, gateway, log } = other;
         self.redis.override_with(redis);
         self.postgres.override_with(postgres);
         self.rules.override_with(rules);
         self.cache.override_with(cache);
+        self.changes.override_with(changes);
         self.warm.override_with(warm);
         self.gateway.override_with(gateway);
         self.log.override_with(log);

@@ -2,6 +2,7 @@
 //! store-days.
 
 mod catalog;
+pub mod changes;
 mod copy;
 mod decode;
 mod directory;
@@ -20,6 +21,7 @@ use tokio::sync::OnceCell;
 use super::{ReadRequest, SourceError};
 use crate::model::{Directory, Lines};
 
+pub use changes::{CHANGES, ChangeListener, DirtyBatch, Fingerprint, Fingerprints};
 pub use import::{PostgresImport, SCHEMA};
 pub use settings::PostgresSettings;
 
@@ -34,6 +36,8 @@ struct Shared {
     settings: PostgresSettings,
     /// How the table's columns are read; looked up once.
     plan: OnceCell<catalog::TablePlan>,
+    /// Where its changes are noted; looked up once.
+    watch: OnceCell<changes::Watch>,
     rejected: AtomicU64,
     /// Spellings of store ids that differ from the id; `None` until the directory was read.
     spellings: std::sync::RwLock<Option<directory::Spellings>>,
@@ -55,6 +59,7 @@ impl PostgresSource {
             pool: pool::ConnectionPool::new(settings)?,
             settings: settings.clone(),
             plan: OnceCell::new(),
+            watch: OnceCell::new(),
             rejected: AtomicU64::new(0),
             spellings: std::sync::RwLock::default(),
         };
@@ -81,6 +86,15 @@ impl PostgresSource {
     /// If the database cannot be reached or the table cannot be read.
     pub async fn directory(&self) -> Result<Directory, SourceError> {
         directory::directory(self).await
+    }
+
+    /// The directory's entries of just these stores, by index where there is one: for a store-day that changed. A store
+    /// without lines has none.
+    ///
+    /// # Errors
+    /// If the database cannot be reached or the table cannot be read.
+    pub async fn store_info(&self, stores: &[String]) -> Result<Directory, SourceError> {
+        directory::directory_of(self, stores).await
     }
 
     /// The lines of a request; see [`super::Source::read`].

@@ -1,5 +1,6 @@
 //! PostgreSQL as a source and as the target of imports, on a real server.
 
+mod changes;
 mod existing;
 mod export;
 mod importing;

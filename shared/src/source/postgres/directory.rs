@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
-use super::catalog::{Field, TablePlan};
+use super::catalog::{Field, PgType, TablePlan};
 use super::decode::RowDecoder;
 use super::pool::explain;
 use super::{PostgresSource, copy, read};
@@ -43,8 +43,32 @@ struct Found {
 
 impl PostgresSource {
     /// Whether the directory was read before.
-    pub(super) fn knows_spellings(&self) -> bool {
+    fn knows_spellings(&self) -> bool {
         self.shared.spellings.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Has the spellings read if stores may have several. Texts in other people's tables may have blanks around, which
+    /// only the directory knows.
+    pub(super) async fn look_up_spellings(&self, plan: &TablePlan) -> Result<(), SourceError> {
+        let may_be_padded = plan.of(Column::StoreId).iter().any(|field| field.kind == PgType::Text);
+        if !plan.is_canonical && may_be_padded && !self.knows_spellings() {
+            directory(self).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds spellings that were seen since the directory was read.
+    pub(super) fn learn_spellings(&self, seen: Spellings) {
+        if seen.is_empty() {
+            return;
+        }
+        let mut known = self.shared.spellings.write().unwrap_or_else(PoisonError::into_inner);
+        // Before the directory was read, nothing is known, and a few would pass for all.
+        let Some(known) = known.as_mut() else { return };
+        for (store, texts) in seen {
+            let fields = known.entry(store).or_insert_with(|| vec![BTreeSet::new(); texts.len()]);
+            fields.iter_mut().zip(texts).for_each(|(known, texts)| known.extend(texts));
+        }
     }
 
     /// The texts that stand for these stores, for each field of the store.
@@ -68,13 +92,37 @@ pub(super) async fn directory(source: &PostgresSource) -> Result<Directory, Sour
     let plan = source.plan().await?;
     let mut stores: BTreeMap<String, Found> = BTreeMap::new();
     let spellings = match plan.time() {
-        Some(time) if plan.is_typed() => aggregate(source, plan, &time, &mut stores).await?,
+        Some(time) if plan.is_typed() => aggregate(source, plan, &time, "true", &mut stores).await?,
         _ => {
-            scan(source, plan, &mut stores).await?;
+            scan(source, plan, "true", &mut stores).await?;
             spelled(source, plan).await?
         }
     };
     *source.shared.spellings.write().unwrap_or_else(PoisonError::into_inner) = Some(spellings);
+    Ok(finish(stores))
+}
+
+pub(super) async fn directory_of(
+    source: &PostgresSource,
+    wanted: &[String],
+) -> Result<Directory, SourceError> {
+    let plan = source.plan().await?;
+    source.look_up_spellings(plan).await?;
+    let condition = plan.of_stores(&source.spellings(plan, wanted));
+    let mut stores: BTreeMap<String, Found> = BTreeMap::new();
+    match plan.time() {
+        Some(time) if plan.is_typed() => {
+            let spellings = aggregate(source, plan, &time, &condition, &mut stores).await?;
+            source.learn_spellings(spellings);
+        }
+        _ => scan(source, plan, &condition, &mut stores).await?,
+    }
+    // Another store may stand in the table in a way that could be one of these.
+    stores.retain(|store_id, _| wanted.contains(store_id));
+    Ok(finish(stores))
+}
+
+fn finish(stores: BTreeMap<String, Found>) -> Directory {
     let info = |(store_id, found): (String, Found)| StoreInfo {
         name: if found.name.text.is_empty() { store_id.clone() } else { found.name.text },
         city: Some(found.city.text).filter(|city| !city.is_empty()),
@@ -82,11 +130,11 @@ pub(super) async fn directory(source: &PostgresSource) -> Result<Directory, Sour
         days: found.days.into_iter().collect(),
         store_id,
     };
-    Ok(Directory::new(stores.into_iter().map(info).collect()))
+    Directory::new(stores.into_iter().map(info).collect())
 }
 
 /// The store of a row, from the texts of its fields, and which field names it.
-fn store_of(fields: &[Field], texts: &[Option<String>]) -> Option<(usize, String)> {
+pub(super) fn store_of(fields: &[Field], texts: &[Option<String>]) -> Option<(usize, String)> {
     fields.iter().zip(texts).enumerate().find_map(|(at, (field, text))| {
         let store_id = field.store_id(text.as_deref()?);
         (!store_id.is_empty()).then_some((at, store_id))
@@ -94,7 +142,7 @@ fn store_of(fields: &[Field], texts: &[Option<String>]) -> Option<(usize, String
 }
 
 /// Notes how a store stands in the table, if in another way than one would look for it.
-fn note(spellings: &mut Spellings, fields: &[Field], at: usize, store_id: &str, text: &str) {
+pub(super) fn note(spellings: &mut Spellings, fields: &[Field], at: usize, store_id: &str, text: &str) {
     let texts = || {
         let own = |field: &Field| field.spelling(store_id).into_iter().collect();
         fields.iter().map(own).collect()
@@ -104,8 +152,9 @@ fn note(spellings: &mut Spellings, fields: &[Field], at: usize, store_id: &str, 
     }
 }
 
-fn texts_of(row: &tokio_postgres::Row, fields: &[Field]) -> Vec<Option<String>> {
-    (0..fields.len()).map(|at| row.get(at)).collect()
+/// The texts of the store's fields, which stand in a row from `first` on.
+pub(super) fn texts_of(row: &tokio_postgres::Row, first: usize, fields: &[Field]) -> Vec<Option<String>> {
+    (0..fields.len()).map(|at| row.get(first + at)).collect()
 }
 
 /// One latest time with a text: the fields of the store as they stand in the table, and the time.
@@ -116,6 +165,7 @@ async fn aggregate(
     source: &PostgresSource,
     plan: &TablePlan,
     time: &str,
+    condition: &str,
     stores: &mut BTreeMap<String, Found>,
 ) -> Result<Spellings, SourceError> {
     let fields = plan.of(Column::StoreId);
@@ -130,7 +180,7 @@ async fn aggregate(
     let keys: Vec<String> = fields.iter().map(Field::as_text).collect();
     let numbers: Vec<String> = (1..=fields.len() + 1).map(|at| at.to_string()).collect();
     let query = format!(
-        "SELECT {}, ({time}::date - date '1970-01-01')::int4, count(*)::int8, {}, {} FROM {} WHERE {} GROUP BY {}",
+        "SELECT {}, ({time}::date - date '1970-01-01')::int4, count(*)::int8, {}, {} FROM {} WHERE {} AND {condition} GROUP BY {}",
         keys.join(", "),
         latest[0],
         latest[1],
@@ -143,7 +193,7 @@ async fn aggregate(
     let mut newest: [Newest; 2] = Default::default();
     let first = fields.len();
     for row in client.query(&query, &[]).await.map_err(explain)? {
-        let spelled = texts_of(&row, fields);
+        let spelled = texts_of(&row, 0, fields);
         let Some((at, store_id)) = store_of(fields, &spelled) else { continue };
         let found = stores.entry(store_id.clone()).or_default();
         found.lines += u64::try_from(row.get::<_, i64>(first + 1)).unwrap_or(0);
@@ -210,9 +260,10 @@ async fn latest_texts(
 async fn scan(
     source: &PostgresSource,
     plan: &TablePlan,
+    condition: &str,
     stores: &mut BTreeMap<String, Found>,
 ) -> Result<(), SourceError> {
-    let query = format!("SELECT {} FROM {}", plan.select_list(Columns::All), plan.relation);
+    let query = format!("SELECT {} FROM {} WHERE {condition}", plan.select_list(Columns::All), plan.relation);
     let mut decoder = RowDecoder::new(plan, Columns::All);
     let everything = DayRange { from: Day::MIN, to: Day::MAX };
     let request = ReadRequest { stores: Vec::new(), range: everything, columns: Columns::All };
@@ -256,7 +307,7 @@ async fn spelled(source: &PostgresSource, plan: &TablePlan) -> Result<Spellings,
     let client = source.shared.pool.get().await?;
     let mut spellings = Spellings::new();
     for row in client.query(&query, &[]).await.map_err(explain)? {
-        let texts = texts_of(&row, fields);
+        let texts = texts_of(&row, 0, fields);
         if let Some((at, store_id)) = store_of(fields, &texts)
             && let Some(text) = &texts[at]
         {

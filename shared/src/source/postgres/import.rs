@@ -20,6 +20,16 @@ const LOCK: i64 = 0x686f_7473_6865_6c66;
 /// Rows per message to the server.
 const ROWS_PER_MESSAGE: usize = 256;
 
+/// New partitions get the triggers of `config/changes.sql` while they are empty, if the table has them.
+const WATCH: &str = "DO $$ BEGIN \
+    IF to_regprocedure('hotshelf_watch_partitions(regclass)') IS NOT NULL \
+        AND has_function_privilege('hotshelf_watch_partitions(regclass)', 'EXECUTE') THEN \
+        IF EXISTS (SELECT FROM hotshelf_watches WHERE root = 'orders'::regclass) THEN \
+            PERFORM hotshelf_watch_partitions('orders'); \
+        END IF; \
+    END IF; \
+    END $$;";
+
 /// An import under way: one connection in one transaction. Dropped without a commit, it leaves nothing.
 pub struct PostgresImport {
     /// Taken out of the pool: a connection that is dropped in mid-transaction is closed, which rolls back.
@@ -154,6 +164,7 @@ impl PostgresImport {
              WHERE o.store_id = s.store_id AND o.ordered_at >= s.day AND o.ordered_at < s.day + 1{orders}; \
              SELECT hotshelf_make_partitions(month, month) \
              FROM (SELECT DISTINCT date_trunc('month', day)::date AS month FROM staged_days) AS months; \
+             {WATCH} \
              INSERT INTO orders SELECT * FROM staged_orders ORDER BY store_id, ordered_at; \
              COMMIT"
         );

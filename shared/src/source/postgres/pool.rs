@@ -1,17 +1,21 @@
 //! The capped pool of connections, and database errors in plain words.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Config, Connection, NoTls, Socket};
 
 use super::PostgresSettings;
 use crate::source::{SourceError, SourceErrorKind};
 
 pub(super) struct ConnectionPool {
     pool: Pool,
+    config: Config,
+    connect_timeout: Duration,
     place: String,
 }
 
@@ -41,7 +45,7 @@ impl ConnectionPool {
         let place = place(&config);
         // Asking a pooled connection for a sign of life costs a round trip, and spares a read the one that died.
         let manager = Manager::from_config(
-            config,
+            config.clone(),
             NoTls,
             ManagerConfig { recycling_method: RecyclingMethod::Verified },
         );
@@ -53,7 +57,29 @@ impl ConnectionPool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| bad(error.to_string()))?;
-        Ok(Self { pool, place })
+        Ok(Self { pool, config, connect_timeout: settings.connect_timeout, place })
+    }
+
+    /// A connection besides the pool's, for waiting on. `keepalive` is how long it may be silent before TCP asks, and then
+    /// again for the answer.
+    pub(super) async fn connect_alone(
+        &self,
+        keepalive: Duration,
+    ) -> Result<(tokio_postgres::Client, Connection<Socket, NoTlsStream>), SourceError> {
+        let mut config = self.config.clone();
+        // TCP counts in seconds.
+        let idle = keepalive.max(Duration::from_secs(1));
+        config.keepalives(true).keepalives_idle(idle).keepalives_interval(idle).keepalives_retries(1);
+        config.tcp_user_timeout(idle);
+        let place = format!("postgres ({})", self.place);
+        match tokio::time::timeout(self.connect_timeout, config.connect(NoTls)).await {
+            Ok(connected) => connected.map_err(|error| explain_at(error, &place)),
+            Err(_) => Err(SourceError::new(
+                SourceErrorKind::Timeout,
+                format!("{place}: no connection within the time limit"),
+                "check the server's load, or raise postgres.connect_timeout",
+            )),
+        }
     }
 
     pub(super) async fn get(&self) -> Result<Client, SourceError> {

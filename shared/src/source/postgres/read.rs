@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::catalog::{PgType, TablePlan};
+use super::catalog::TablePlan;
 use super::decode::{BadRow, RowDecoder};
-use super::{PostgresSource, copy, directory};
+use super::{PostgresSource, copy};
 use crate::model::{Column, Lines};
 use crate::source::{ReadRequest, SourceError};
 
@@ -13,11 +13,7 @@ const LOGGED_ROWS: u64 = 5;
 
 pub(super) async fn read(source: &PostgresSource, request: &ReadRequest) -> Result<Lines, SourceError> {
     let plan = source.plan().await?;
-    // Texts in other people's tables may have blanks around, which only the directory knows.
-    let may_be_padded = plan.of(Column::StoreId).iter().any(|field| field.kind == PgType::Text);
-    if !plan.is_canonical && may_be_padded && !source.knows_spellings() {
-        directory::directory(source).await?;
-    }
+    source.look_up_spellings(plan).await?;
     let query = query(source, plan, request);
     let mut decoder = RowDecoder::new(plan, request.columns);
     let client = source.shared.pool.get().await?;
