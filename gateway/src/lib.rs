@@ -2,7 +2,6 @@
 //!
 //! - [`server`]: connections and their limits, graceful stop.
 //! - [`service`]: the tower layers and the routes.
-//! - [`parameters`]: from a request to an [`shared::model::Ask`].
 //! - [`ladder`]: from a question to its document: L3 → L2 → source.
 //! - [`order_pages`]: raw order lines: L1 → source.
 //! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers.
@@ -14,7 +13,6 @@ mod csv;
 pub mod ladder;
 mod negotiate;
 pub mod order_pages;
-pub mod parameters;
 pub mod problem;
 mod refusal;
 pub mod represent;

@@ -8,11 +8,11 @@ use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body as _;
+use shared::answers::parameters::{self, Asked, OrdersAsk, Route};
 use shared::model::{Ask, Document, Query};
 use shared::runtime::now_ms;
 
 use crate::app::{App, Front};
-use crate::parameters::{self, Asked, OrdersAsk, Route};
 use crate::problem::Problem;
 use crate::{ladder, order_pages, represent};
 
