@@ -104,6 +104,25 @@ impl Route {
         })
     }
 
+    /// All kinds.
+    pub const KINDS: [&str; 8] =
+        ["stores", "overview", "trend", "channels", "store_table", "products", "diagnosis", "orders"];
+
+    /// The kind of document that it leads to: the name of a [`Document`], or `orders`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Stores => "stores",
+            Self::Overview => "overview",
+            Self::Trend => "trend",
+            Self::Channels => "channels",
+            Self::StoreTable => "store_table",
+            Self::Products => "products",
+            Self::Diagnosis => "diagnosis",
+            Self::Orders(_) => "orders",
+        }
+    }
+
     fn parameters(&self) -> &'static [&'static str] {
         match self {
             Self::Stores => &[],
@@ -320,6 +339,20 @@ mod tests {
         assert_ne!(read("channel="), read(""));
         let Asked::Document(ask) = read("stores=%E9%97%A8%E5%BA%97%3A1,a%2Bb,a+b") else { panic!() };
         assert_eq!(ask.stores.unwrap(), ["a b", "a+b", "门店:1"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn kinds_are_the_names_of_documents() {
+        for path in ["stores", "metrics/overview", "metrics/trend", "metrics/channels", "metrics/stores"]
+            .into_iter()
+            .chain(["metrics/products", "diagnosis"])
+        {
+            let route = Route::of(&format!("/v1/{path}")).unwrap();
+            let Asked::Document(ask) = read(&route, "").unwrap() else { panic!() };
+            assert_eq!(ask.document.name(), route.kind());
+            assert!(Route::KINDS.contains(&route.kind()));
+        }
+        assert!(Route::KINDS.contains(&Route::Orders("a".into()).kind()));
     }
 
     #[test]
