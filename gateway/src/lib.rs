@@ -5,8 +5,10 @@
 //! - [`ladder`]: from a question to its document: L3 → L2 → source.
 //! - [`order_pages`]: raw order lines: L1 → source.
 //! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers.
+//! - [`access_log`]: what was asked, for the warmer.
 //! - [`problem`]: the only place that turns errors into status codes; `refusal` gives them to what hyper refuses itself.
 
+pub mod access_log;
 pub mod app;
 pub mod cli;
 mod csv;
@@ -19,4 +21,5 @@ pub mod represent;
 pub mod server;
 pub mod service;
 
+pub use access_log::AccessLog;
 pub use app::{App, Front};

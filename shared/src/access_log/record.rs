@@ -240,6 +240,13 @@ impl Request {
     }
 }
 
+/// The stores, if they are so few that a record names them.
+#[must_use]
+pub fn few_stores(stores: &[String]) -> Option<Vec<String>> {
+    let few = stores.len() <= NAMED_STORES && stores.iter().map(String::len).sum::<usize>() <= NAMED_BYTES;
+    few.then(|| stores.to_vec())
+}
+
 /// Adds an event's line, with its end, to `out`.
 ///
 /// # Errors
