@@ -101,9 +101,31 @@ fn token(headers: &HeaderMap) -> Option<String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_went_away_is_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let settings = shared::config::Settings::load(&[], &|_| None).unwrap().access_log;
+        let settings = shared::config::AccessLogSettings { path: Some(path.clone()), ..settings };
+        let log = AccessLog::start(&settings, "here:1").unwrap();
+        let request = Request::get("/v1/stores/a%2Fb/orders?limit=5").body(()).unwrap();
+        drop(Pending::begin(&log, &request, "r-1"));
+        drop(Pending::begin(&log, &Request::get("/livez").body(()).unwrap(), "r-2"));
+        log.finish().await;
+        let text = std::fs::read_to_string(path).unwrap();
+        let Ok(access_log::Event::Request(record)) = access_log::parse_line(text.trim_end().as_bytes())
+        else {
+            panic!("{text}")
+        };
+        assert_eq!((record.status, record.outcome, record.kind), (499, Outcome::None, Some("orders")));
+        assert_eq!((record.path.as_str(), record.query.as_str()), ("/v1/stores/a%2Fb/orders", "limit=5"));
+        assert_eq!(record.instance.as_deref(), Some("here:1"));
+        assert!(record.question().is_ok());
+    }
 
     #[test]
     fn only_bearer_tokens_have_an_id() {

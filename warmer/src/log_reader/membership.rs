@@ -200,7 +200,7 @@ fn is_at_tail(candidate: &Candidate) -> bool {
 /// Whether a rotated file was written after what is known of the stream `before` it at the same path: it came and went
 /// between two polls, or while nobody read.
 fn follows(newcomer: &Candidate, before: &Stream) -> bool {
-    newcomer.len > 0 && newcomer.modified >= before.modified && (before.position == 0 || !before.is_at_tail())
+    newcomer.modified >= before.modified && (before.position == 0 || !before.is_at_tail())
 }
 
 /// Opens a file, with its first bytes; `None` if another one is at its path by now.

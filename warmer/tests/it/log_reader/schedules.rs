@@ -13,7 +13,12 @@ enum Step {
     Append(u32, bool),
     /// `true`: the new file is made at once.
     Rename(bool),
-    CopyTruncate,
+    /// Polled in between if `true`.
+    CopyTruncate(bool),
+    /// Lines that still go to the file that was renamed.
+    Late(u32),
+    /// The oldest rotated file goes, if all of it was stored as taken.
+    DeleteOldest,
     /// With this limit in bytes.
     Poll(usize),
     /// The consumer stores what it has, with the positions.
@@ -28,13 +33,19 @@ fn steps(copies: bool) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (1u32..12, any::<bool>()).prop_map(|(lines, torn)| Step::Append(lines, torn)),
         2 => any::<bool>().prop_map(Step::Rename),
-        2 => Just(if copies { Step::CopyTruncate } else { Step::Rename(true) }),
+        2 => any::<bool>().prop_map(move |poll| if copies { Step::CopyTruncate(poll) } else { Step::Rename(poll) }),
+        1 => (1u32..4).prop_map(move |lines| if copies { Step::Late(lines) } else { Step::Save }),
+        1 => Just(if copies { Step::DeleteOldest } else { Step::Save }),
         4 => prop_oneof![Just(1usize), 300usize..3000, Just(1 << 20)].prop_map(Step::Poll),
         2 => Just(Step::Save),
         2 => Just(Step::Restart),
         1 => (1i64..20_000).prop_map(Step::Wait),
     ];
     proptest::collection::vec(step, 1..50)
+}
+
+fn name(number: usize) -> String {
+    format!("access.log.{number}")
 }
 
 struct Run {
@@ -47,6 +58,10 @@ struct Run {
     rest: Vec<u8>,
     taken: Vec<u32>,
     saved: (Vec<u32>, Positions),
+    /// Lines in the file that is written, and in the rotated ones, the newest first.
+    lines: Vec<u32>,
+    rotated: Vec<Vec<u32>>,
+    renamed: bool,
 }
 
 impl Run {
@@ -59,7 +74,19 @@ impl Run {
         let mut reader = LogReader::new(settings.clone()).unwrap();
         reader.poll(1, NOW);
         let saved = (Vec::new(), reader.positions());
-        Self { logs, settings, reader, now: NOW, next: 0, rest: Vec::new(), taken: Vec::new(), saved }
+        Self {
+            logs,
+            settings,
+            reader,
+            now: NOW,
+            next: 0,
+            rest: Vec::new(),
+            taken: Vec::new(),
+            saved,
+            lines: Vec::new(),
+            rotated: Vec::new(),
+            renamed: false,
+        }
     }
 
     fn complete(&mut self) {
@@ -67,11 +94,18 @@ impl Run {
     }
 
     /// `access.log.1` becomes `access.log.2` and so on.
-    fn make_room(&self) {
-        let name = |number: usize| format!("access.log.{number}");
-        let last = (1..).find(|number| !self.logs.path(&name(*number)).exists()).unwrap();
-        for number in (1..last).rev() {
+    fn make_room(&mut self, renamed: bool) {
+        for number in (1..=self.rotated.len()).rev() {
             self.logs.rename(&name(number), &name(number + 1));
+        }
+        self.rotated.insert(0, std::mem::take(&mut self.lines));
+        self.renamed = renamed;
+    }
+
+    fn delete_oldest(&mut self) {
+        if self.rotated.last().is_some_and(|lines| lines.iter().all(|line| self.saved.0.contains(line))) {
+            fs::remove_file(self.logs.path(&name(self.rotated.len()))).unwrap();
+            self.rotated.pop();
         }
     }
 
@@ -92,6 +126,7 @@ impl Run {
             Step::Append(lines, torn) => {
                 self.complete();
                 let mut bytes: Vec<u8> = (self.next..self.next + lines).flat_map(line).collect();
+                self.lines.extend(self.next..self.next + lines);
                 self.next += lines;
                 if torn {
                     self.rest = bytes.split_off(bytes.len() - 20);
@@ -100,17 +135,32 @@ impl Run {
             }
             Step::Rename(made) => {
                 self.complete();
-                self.make_room();
+                self.make_room(true);
                 self.logs.rename("access.log", "access.log.1");
                 if made {
                     self.logs.append("access.log", "");
                 }
             }
-            Step::CopyTruncate => {
+            Step::CopyTruncate(poll) => {
                 self.complete();
-                self.make_room();
-                self.logs.copy_and_truncate("access.log", "access.log.1");
+                self.make_room(false);
+                fs::copy(self.logs.path("access.log"), self.logs.path("access.log.1")).unwrap();
+                if poll {
+                    self.poll(1000);
+                }
+                self.logs.truncate("access.log");
             }
+            Step::Late(lines) => {
+                if self.renamed
+                    && let Some(of_file) = self.rotated.first_mut()
+                {
+                    let late = self.next..self.next + lines;
+                    of_file.extend(late.clone());
+                    self.logs.append("access.log.1", late.flat_map(line).collect::<Vec<u8>>());
+                    self.next += lines;
+                }
+            }
+            Step::DeleteOldest => self.delete_oldest(),
             Step::Poll(limit) => {
                 self.poll(limit);
             }
@@ -146,7 +196,7 @@ fn run(pattern: &str, steps: &[Step]) -> (Vec<u32>, u32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn renames_lose_and_double_nothing(steps in steps(false), glob: bool) {
