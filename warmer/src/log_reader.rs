@@ -186,7 +186,7 @@ impl LogReader {
         loop {
             let (before, mut at) = (batch.counts.bytes, 0);
             while at < self.streams.len() && left > 0 {
-                if self.may_read(at) && self.identify(at, now_ms) {
+                if self.streams[at].has_more() && self.may_read(at) && self.identify(at, now_ms) {
                     let quota = share.min(left).max(1);
                     left = left.saturating_sub(self.read(at, quota, now_ms, &mut batch));
                 }

@@ -21,12 +21,13 @@ impl LogReader {
             candidates.into_iter().filter_map(|candidate| self.recognise(candidate, batch)).collect();
         self.look_at_gone(now_ms);
         newcomers.sort_by_cached_key(Candidate::order);
-        let open: usize = self.streams.iter().map(|stream| stream.members.len()).sum();
-        let room = self.settings.max_files.saturating_sub(open);
-        let mut excess = newcomers.iter().filter(|newcomer| newcomer.named).count().saturating_sub(room);
+        let named = newcomers.iter().filter(|newcomer| newcomer.named).count();
+        let mut excess = named.saturating_sub(self.settings.max_files.saturating_sub(self.members()));
         for newcomer in newcomers {
-            if newcomer.named && excess > 0 {
-                excess -= 1;
+            let left_out =
+                if newcomer.named { excess > 0 } else { self.members() >= self.settings.max_files };
+            if left_out {
+                excess = excess.saturating_sub(usize::from(newcomer.named));
                 batch.counts.unreadable += 1;
                 batch.fault(&newcomer.path, None, &"too many log files, newer ones are read; name fewer");
             } else if let Err(error) = self.welcome(&newcomer)
@@ -36,6 +37,11 @@ impl LogReader {
                 batch.fault(&newcomer.path, None, &error);
             }
         }
+    }
+
+    /// Files that are open.
+    fn members(&self) -> usize {
+        self.streams.iter().map(|stream| stream.members.len()).sum()
     }
 
     /// Gives back what is no member, or no longer one.
@@ -133,8 +139,8 @@ impl LogReader {
     /// join that.
     pub(super) fn identify(&mut self, at: usize, now_ms: i64) -> bool {
         let stream = &mut self.streams[at];
-        if stream.head.is_some() || !stream.has_more() {
-            return stream.has_more();
+        if stream.head.is_some() {
+            return true;
         }
         let Some(member) = stream.members.iter_mut().find(|member| member.len > 0) else { return false };
         let len = member.len;
