@@ -285,10 +285,13 @@ pub(super) fn parse(line: &[u8]) -> Result<Event, LineError> {
         return Err(LineError::Version(version));
     }
     let kind_at = start.at;
+    // Checked once for the whole line, which is faster than text by text.
+    let text = std::str::from_utf8(line)
+        .map_err(|error| LineError::malformed(error.valid_up_to(), "the bytes are not UTF-8"))?;
     let wrong = |error: serde_json::Error| LineError::malformed(error.column(), error.to_string());
     let event = match start.kind()? {
-        b"request" => Event::Request(serde_json::from_slice(line).map_err(wrong)?),
-        b"refresh" => Event::Refresh(serde_json::from_slice(line).map_err(wrong)?),
+        b"request" => Event::Request(serde_json::from_str(text).map_err(wrong)?),
+        b"refresh" => Event::Refresh(serde_json::from_str(text).map_err(wrong)?),
         _ => return Err(LineError::malformed(kind_at, "the type is unknown")),
     };
     if event.time() < 0 {
@@ -481,6 +484,8 @@ mod tests {
         );
         assert!(request.question().is_ok());
         assert_eq!(read(r#"{"v":2,"anything":1"#), Err(LineError::Version(2)));
+        let wrong = parse_line(b"{\"v\":1,\"type\":\"request\",\"path\":\"/\xff\"}");
+        assert!(matches!(wrong, Err(LineError::Malformed { at: 33, .. })), "{wrong:?}");
         for (line, place) in [
             (r#"{"time":7}"#, 1),
             (r#"{"v":"1"}"#, 5),

@@ -196,7 +196,7 @@ fn run(pattern: &str, steps: &[Step]) -> (Vec<u32>, u32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn renames_lose_and_double_nothing(steps in steps(false), glob: bool) {
