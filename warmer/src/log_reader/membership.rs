@@ -10,6 +10,9 @@ use super::head::{self, Likeness, start_of};
 use super::stream::{Member, Stream};
 use super::{Batch, LogReader};
 
+/// Streams without files that are remembered, per file that may be open.
+const REMEMBERED_PER_FILE: usize = 8;
+
 impl LogReader {
     /// Finds out where the streams are now, and which are new.
     pub(super) fn look(&mut self, batch: &mut Batch, now_ms: i64) {
@@ -21,8 +24,12 @@ impl LogReader {
             candidates.into_iter().filter_map(|candidate| self.recognise(candidate, batch)).collect();
         self.look_at_gone(now_ms);
         newcomers.sort_by_cached_key(Candidate::order);
-        let named = newcomers.iter().filter(|newcomer| newcomer.named).count();
-        let mut excess = named.saturating_sub(self.settings.max_files.saturating_sub(self.members()));
+        let named: Vec<i64> =
+            newcomers.iter().filter(|newcomer| newcomer.named).map(|newcomer| newcomer.modified).collect();
+        let mut excess = named.len().saturating_sub(self.settings.max_files.saturating_sub(self.members()));
+        while excess > 0 && self.let_go_before(named[excess - 1]) {
+            excess -= 1;
+        }
         for newcomer in newcomers {
             let left_out =
                 if newcomer.named { excess > 0 } else { self.members() >= self.settings.max_files };
@@ -42,6 +49,27 @@ impl LogReader {
     /// Files that are open.
     fn members(&self) -> usize {
         self.streams.iter().map(|stream| stream.members.len()).sum()
+    }
+
+    /// Makes room for a newer file: lets go of the oldest that was read, if it is older.
+    fn let_go_before(&mut self, modified: i64) -> bool {
+        let oldest = self
+            .streams
+            .iter_mut()
+            .filter(|stream| !stream.has_more())
+            .filter_map(|stream| {
+                let at = (0..stream.members.len()).min_by_key(|at| stream.members[*at].modified)?;
+                Some((stream, at))
+            })
+            .min_by_key(|(stream, at)| stream.members[*at].modified);
+        match oldest {
+            Some((stream, at)) if stream.members[at].modified < modified => {
+                stream.members.remove(at);
+                stream.put_aside = stream.members.is_empty();
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Gives back what is no member, or no longer one.
@@ -184,13 +212,13 @@ impl LogReader {
                 batch.counts.torn += u64::from(gone && only && member.len > position);
                 !gone
             });
-            if stream.members.is_empty() && stream.alone_since.is_none() {
+            if stream.members.is_empty() && stream.alone_since.is_none() && !stream.put_aside {
                 stream.alone_since = Some(now_ms);
             }
         }
         self.streams.retain(|stream| !is_over(stream.alone_since));
         let alone = self.streams.iter().filter(|stream| stream.members.is_empty()).count();
-        let mut excess = alone.saturating_sub(self.settings.max_files);
+        let mut excess = alone.saturating_sub(self.settings.max_files * REMEMBERED_PER_FILE);
         self.streams.retain(|stream| {
             let goes = excess > 0 && stream.members.is_empty();
             excess -= usize::from(goes);

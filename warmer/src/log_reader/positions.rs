@@ -30,6 +30,9 @@ struct Position {
     skipping: bool,
     /// When it had been written last, nanoseconds since 1970.
     modified: i64,
+    /// Whether it was let go for newer ones.
+    #[serde(default)]
+    put_aside: bool,
     /// Place in this list of the one before it at the same path.
     after: Option<usize>,
 }
@@ -44,6 +47,7 @@ impl Positions {
             offset: stream.position,
             skipping: stream.skipping,
             modified: stream.modified,
+            put_aside: stream.put_aside,
             after: stream.after.and_then(place),
         };
         Self { files: streams.iter().map(position).collect() }
@@ -54,6 +58,7 @@ impl Positions {
             let after = position.after.map(|after| after as u64);
             let tail = PathBuf::from(position.path);
             let mut stream = Stream::new(key as u64, tail, after, position.id, position.modified);
+            stream.put_aside = position.put_aside;
             // Without first bytes to know it by, a position means nothing.
             if position.head.is_some() {
                 (stream.head, stream.position) = (position.head, position.offset);

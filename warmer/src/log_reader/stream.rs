@@ -79,6 +79,8 @@ pub(super) struct Stream {
     pub(super) waiting: Option<(i64, u64)>,
     /// Since when it has no members.
     pub(super) alone_since: Option<i64>,
+    /// Whether its file was let go for newer ones: should there be room again, it must not be read again.
+    pub(super) put_aside: bool,
 }
 
 impl Stream {
@@ -96,12 +98,13 @@ impl Stream {
             tried: None,
             waiting: None,
             alone_since: None,
+            put_aside: false,
         }
     }
 
     pub(super) fn join(&mut self, member: Member) {
         self.members.push(member);
-        (self.alone_since, self.tried) = (None, None);
+        (self.alone_since, self.tried, self.put_aside) = (None, None, false);
     }
 
     /// Whether a file holds it that is where the stream was written.

@@ -201,3 +201,35 @@ fn of_too_many_files_the_newest_are_read() {
     assert_eq!((numbers(&batch), batch.counts.unreadable), (vec![2, 3, 4, 5], 2));
     assert!(batch.faults[0].what.contains("too many"), "{:?}", batch.faults);
 }
+
+#[test]
+fn a_new_file_takes_the_place_of_the_oldest() {
+    let logs = Logs::new();
+    let mut settings = logs.settings("access.log*");
+    settings.max_files = 3;
+    let mut reader = LogReader::new(settings).unwrap();
+    let mut oldest = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    for number in 0..8u32 {
+        logs.write("access.log", [2 * number, 2 * number + 1]);
+        fs::File::options().write(true).open(logs.path("access.log")).unwrap().set_modified(oldest).unwrap();
+        oldest += std::time::Duration::from_secs(1);
+        let batch = reader.poll(1 << 20, NOW);
+        assert_eq!(numbers(&batch), [2 * number, 2 * number + 1]);
+        assert_eq!(batch.counts.unreadable, u64::from(number.saturating_sub(3)), "{number}");
+        for file in (1..=number).rev() {
+            logs.rename(&format!("access.log.{file}"), &format!("access.log.{}", file + 1));
+        }
+        logs.rename("access.log", "access.log.1");
+    } // When there is room again, what was let go is known still, after a restart and a long time, too.
+    for file in 1..6 {
+        fs::remove_file(logs.path(&format!("access.log.{file}"))).unwrap();
+    }
+    let mut settings = logs.settings("access.log*");
+    settings.max_files = 3;
+    let mut restarted = LogReader::restore(settings, reader.positions()).unwrap();
+    for reader in [&mut reader, &mut restarted] {
+        for wait in [0, LINGER, 2 * LINGER] {
+            assert_eq!(numbers(&reader.poll(1 << 20, NOW + wait)), [0u32; 0]);
+        }
+    }
+}
