@@ -12,6 +12,7 @@ use shared::answers::parameters::Asked;
 use shared::config::AccessLogSettings;
 use shared::model::{Day, RelativeAsk};
 use testkit::wait_until;
+use warmer::log_reader::{LogReader, ReaderSettings};
 
 use crate::client::{self, encoded};
 use crate::fixture::{self, Gateway, LAST_DAY, STORES};
@@ -132,16 +133,25 @@ async fn rotation_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
     let settings = AccessLogSettings { max_size: 1000, keep: 100, ..settings(&path) };
+    // The warmer's reader follows it.
+    let patterns = vec![path.to_str().unwrap().to_owned()];
+    let mut reader = LogReader::new(ReaderSettings::new(patterns)).unwrap();
+    let mut followed = Vec::new();
     for round in 0..3 {
         // Each gateway goes on where the one before ended.
         let log = start(&settings);
         for number in 0..10 {
             log.try_refresh(refresh(round * 10 + number)).unwrap();
             wait_until("a line", LIMIT, async || log.counts().written > number.unsigned_abs()).await;
+            if number % 4 == 0 {
+                followed.extend(reader.poll(1 << 20, i64::MAX).events.iter().map(Event::time));
+            }
         }
         log.finish().await;
         assert_eq!((log.counts().written, log.counts().dropped, log.counts().failed), (10, 0, 0));
     }
+    followed.extend(reader.poll(1 << 20, i64::MAX).events.iter().map(Event::time));
+    assert_eq!(followed, (0..30).collect::<Vec<_>>());
     let mut files: Vec<PathBuf> = (1..)
         .map(|number| folder.path().join(format!("access.log.{number}")))
         .take_while(|path| path.exists())

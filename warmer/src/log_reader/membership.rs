@@ -171,7 +171,6 @@ impl LogReader {
             return true;
         }
         let Some(member) = stream.members.iter_mut().find(|member| member.len > 0) else { return false };
-        let len = member.len;
         let Ok(start) = start_of(&mut member.file) else { return true };
         let likeness = |stream: &Stream| stream.head.map_or(Likeness::Other, |head| head.likeness(&start));
         if let Some(same) = self.streams.iter().position(|stream| likeness(stream) == Likeness::Same) {
@@ -189,14 +188,9 @@ impl LogReader {
             return true;
         }
         let linger = i64::try_from(self.settings.linger.as_millis()).unwrap_or(i64::MAX);
-        let waiting = &mut self.streams[at].waiting;
-        match *waiting {
-            Some((since, known)) if known == len => now_ms.saturating_sub(since) >= linger,
-            _ => {
-                *waiting = Some((now_ms, len));
-                false
-            }
-        }
+        // A copy shows its first bytes at once; who still starts alike after this time is another file.
+        let since = *self.streams[at].waiting_since.get_or_insert(now_ms);
+        now_ms.saturating_sub(since) >= linger
     }
 
     /// Lets go of files that are gone and read, and of streams without files.

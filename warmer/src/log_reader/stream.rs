@@ -75,8 +75,8 @@ pub(super) struct Stream {
     pub(super) members: Vec<Member>,
     /// A file and a length up to which it holds no complete line more.
     pub(super) tried: Option<(FileId, u64)>,
-    /// Since when it has had this length, of a file that may be a copy in the making.
-    pub(super) waiting: Option<(i64, u64)>,
+    /// Since when it waits, as it may be a copy in the making.
+    pub(super) waiting_since: Option<i64>,
     /// Since when it has no members.
     pub(super) alone_since: Option<i64>,
     /// Whether its file was let go for newer ones: should there be room again, it must not be read again.
@@ -96,7 +96,7 @@ impl Stream {
             id,
             members: Vec::new(),
             tried: None,
-            waiting: None,
+            waiting_since: None,
             alone_since: None,
             put_aside: false,
         }

@@ -233,3 +233,45 @@ fn a_new_file_takes_the_place_of_the_oldest() {
         }
     }
 }
+
+#[test]
+fn logs_that_start_alike_are_told_apart() {
+    let logs = Logs::new();
+    logs.write("a.log", [0]);
+    let mut reader = logs.reader("*.log");
+    assert_eq!(poll(&mut reader), [0]);
+    // As if two sites logged the same first line: for now it may be a copy.
+    logs.write("b.log", [0, 10]);
+    logs.write("a.log", [1]);
+    let mut read = Vec::new();
+    for number in [2, 3, 4] {
+        read.extend(numbers(&reader.poll(1 << 20, NOW + i64::from(number) * LINGER)));
+        logs.write("a.log", [number]);
+        logs.write("b.log", [10 * number]);
+    }
+    read.extend(poll(&mut reader));
+    read.sort_unstable();
+    assert_eq!(read, [0, 1, 2, 3, 4, 10, 20, 30, 40]);
+}
+
+#[test]
+fn a_copy_of_what_was_never_read_comes_before_what_followed() {
+    let logs = Logs::new();
+    logs.append("access.log", "");
+    let mut settings = logs.settings("access.log");
+    settings.max_line = 400;
+    let mut reader = LogReader::new(settings).unwrap();
+    assert_eq!(poll(&mut reader), [0u32; 0]);
+    logs.write("access.log", 0..30);
+    logs.copy_and_truncate("access.log", "access.log.1");
+    logs.write("access.log", 30..60);
+    let mut read = Vec::new();
+    loop {
+        let batch = reader.poll(1500, NOW);
+        read.extend(numbers(&batch));
+        if !batch.more {
+            break;
+        }
+    }
+    assert_eq!(read, (0..60).collect::<Vec<_>>());
+}
