@@ -175,6 +175,16 @@ impl LogReader {
         Positions::of(&self.streams)
     }
 
+    /// Bytes of the files as last looked at that were not read yet: how far the reader is behind.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        let of = |stream: &Stream| {
+            let longest = stream.members.iter().map(|member| member.len).max();
+            longest.unwrap_or(0).saturating_sub(stream.position)
+        };
+        self.streams.iter().map(of).sum()
+    }
+
     /// Reads what is new: about `limit` bytes at most, one block at least. `now_ms` is the time (milliseconds since 1970),
     /// to which times in the future are set and by which files that are gone are let go.
     pub fn poll(&mut self, limit: usize, now_ms: i64) -> Batch {

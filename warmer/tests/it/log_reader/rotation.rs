@@ -174,6 +174,8 @@ fn several_files_have_their_share() {
     let mut reader = LogReader::new(settings).unwrap();
     let first = reader.poll(100_000, NOW);
     assert!(first.more && first.counts.bytes < 103_000, "{:?}", first.counts);
+    let whole: u64 = ["a.log", "b.log"].map(|name| fs::metadata(logs.path(name)).unwrap().len()).iter().sum();
+    assert_eq!(reader.backlog(), whole - first.counts.bytes);
     assert_eq!(numbers(&first).iter().filter(|number| **number >= 20_000).count(), 10);
     let mut all = numbers(&first);
     while all.len() < 20_010 {
@@ -181,6 +183,7 @@ fn several_files_have_their_share() {
         assert!(batch.counts.lines > 0);
         all.extend(numbers(&batch));
     }
+    assert_eq!(reader.backlog(), 0);
     all.sort_unstable();
     assert_eq!(all, (0..20_010).collect::<Vec<_>>());
 }
