@@ -162,7 +162,7 @@ impl AccessLog {
             refresh.stores.iter().flatten().map(|store| store.len() + size_of::<String>()).sum::<usize>();
         let event = Event::Refresh(refresh);
         // Refreshes are rare: writing one to see its length costs nothing.
-        if stores > MAX_LINE_BYTES || shared::access_log::record::write(&event, &mut Vec::new()).is_err() {
+        if stores > MAX_LINE_BYTES || shared::access_log::line::write(&event, &mut Vec::new()).is_err() {
             return Err(NotTaken::TooLong);
         }
         open.queue(event, RECORD_BYTES + stores).map_err(|_| NotTaken::Full)

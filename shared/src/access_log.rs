@@ -1,7 +1,7 @@
 //! The access log: what was asked and how it was answered, the one channel from the gateways back to the warmer. Writer
 //! and parser are here together; the format is described in `docs/access-log.md`.
 //!
-//! - [`record`]: requests and refreshes, and their lines of JSON.
+//! - [`record`]: requests and refreshes; [`line`]: their lines of JSON.
 //! - [`combined`]: lines of nginx and Apache, read as the same events.
 //! - [`file_id`]: how a log file is told from another one at the same path.
 //!
@@ -9,6 +9,7 @@
 
 pub mod combined;
 pub mod file_id;
+pub mod line;
 pub mod record;
 
 use sha2::{Digest as _, Sha256};
@@ -69,7 +70,7 @@ pub fn parse_line(line: &[u8]) -> Result<Event, LineError> {
     }
     match line.trim_ascii() {
         [] => Err(LineError::Empty),
-        [b'{', ..] => record::parse(line.trim_ascii_end()),
+        [b'{', ..] => line::parse(line.trim_ascii_end()),
         _ => combined::parse(line.trim_ascii_end()).map(Event::Request),
     }
 }
@@ -115,7 +116,7 @@ mod tests {
         fn damaged_lines_are_no_panic(at in 0usize..300, byte in any::<u8>(), cut in 0usize..300) {
             let request = Request { path: "/v1/stores".into(), query: "a=1".into(), ..Request::default() };
             let mut json = Vec::new();
-            record::write(&Event::Request(request), &mut json).unwrap();
+            line::write(&Event::Request(request), &mut json).unwrap();
             let combined = br#"1.2.3.4 - joe [21/Nov/2026:06:46:49 +0000] "GET /v1/stores?a=1 HTTP/1.1" 200 5 "-" "x\"y""#;
             for line in [&json[..json.len() - 1], &combined[..]] {
                 let mut line = line.to_vec();

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use shared::access_log::{Event, Outcome, Request, record};
+use shared::access_log::{Event, Outcome, Request, line};
 use shared::model::Day;
 use warmer::log_reader::{LogReader, ReaderSettings};
 
@@ -78,7 +78,7 @@ fn sample() -> Vec<u8> {
         };
         request.set_target(path, &format!("stores={}&from=2026-03-01&to=2026-03-07", stores.join(",")));
         request.set_stores(&stores);
-        record::write(&Event::Request(request), &mut lines).unwrap();
+        line::write(&Event::Request(request), &mut lines).unwrap();
     }
     lines
 }

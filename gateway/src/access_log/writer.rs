@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use shared::access_log::{Event, record};
+use shared::access_log::{Event, line};
 use shared::runtime::now_ms;
 use tokio::sync::{mpsc, oneshot};
 
@@ -150,7 +150,7 @@ impl Batch {
     }
 
     fn push(&mut self, event: &Event, shared: &Shared) {
-        match record::write(event, &mut self.bytes) {
+        match line::write(event, &mut self.bytes) {
             Ok(()) => self.lines += 1,
             Err(error) => {
                 // Targets are cut and names bounded, so this is a mistake of the program.

@@ -8,7 +8,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use shared::access_log::{Event, Request, record};
+use shared::access_log::{self, Event, Request};
 use warmer::log_reader::{Batch, LogReader, ReaderSettings};
 
 /// A time after all that the tests write, in milliseconds.
@@ -77,7 +77,7 @@ pub(crate) fn line(number: u32) -> Vec<u8> {
     // Lines of different lengths.
     request.set_target("/v1/metrics/overview", &format!("stores={}", "x".repeat(number as usize * 7 % 50)));
     let mut line = Vec::new();
-    record::write(&Event::Request(request), &mut line).unwrap();
+    access_log::line::write(&Event::Request(request), &mut line).unwrap();
     line
 }
 
