@@ -11,6 +11,7 @@ use shared::runtime::ComputePool;
 use shared::source::Source;
 use tokio::sync::Mutex;
 
+use crate::access_log::AccessLog;
 use crate::problem::Problem;
 
 /// How long a directory read from the cache is used: one read for a burst of requests.
@@ -123,6 +124,7 @@ pub struct Front {
 struct FrontState {
     app: OnceLock<App>,
     stopping: AtomicBool,
+    access_log: AccessLog,
 }
 
 impl Front {
@@ -130,6 +132,18 @@ impl Front {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// As [`Front::new`], with every request recorded.
+    #[must_use]
+    pub fn with_access_log(access_log: AccessLog) -> Self {
+        Self { state: Arc::new(FrontState { access_log, ..FrontState::default() }) }
+    }
+
+    /// Where requests are recorded.
+    #[must_use]
+    pub fn access_log(&self) -> &AccessLog {
+        &self.state.access_log
     }
 
     /// Opens: from now on questions are answered.

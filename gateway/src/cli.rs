@@ -13,6 +13,7 @@ use shared::source::Source;
 use shared::source::postgres::PostgresSource;
 use tokio::net::TcpListener;
 
+use crate::access_log::AccessLog;
 use crate::server;
 use crate::{App, Front};
 
@@ -80,9 +81,12 @@ async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     if let Err(error) = levels.cache().ping().await {
         tracing::warn!(error = %error, "redis does not answer; answers come from the source");
     }
-    let front = Front::new();
+    let address = listener.local_addr()?;
+    let access_log = AccessLog::start(&settings.access_log, &address.to_string())
+        .context("cannot start the thread of the access log; check the limit of threads")?;
+    let front = Front::with_access_log(access_log);
     front.open(App::new(settings, levels, Source::Postgres(source), compute));
-    tracing::info!(address = %listener.local_addr()?, "listening");
+    tracing::info!(%address, "listening");
     server::serve(front, listener, &settings.gateway, stop_signal()).await;
     Ok(ExitCode::SUCCESS)
 }

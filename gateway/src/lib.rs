@@ -2,23 +2,24 @@
 //!
 //! - [`server`]: connections and their limits, graceful stop.
 //! - [`service`]: the tower layers and the routes.
-//! - [`parameters`]: from a request to an [`shared::model::Ask`].
 //! - [`ladder`]: from a question to its document: L3 → L2 → source.
 //! - [`order_pages`]: raw order lines: L1 → source.
 //! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers.
+//! - [`access_log`]: what was asked, for the warmer.
 //! - [`problem`]: the only place that turns errors into status codes; `refusal` gives them to what hyper refuses itself.
 
+pub mod access_log;
 pub mod app;
 pub mod cli;
 mod csv;
 pub mod ladder;
 mod negotiate;
 pub mod order_pages;
-pub mod parameters;
 pub mod problem;
 mod refusal;
 pub mod represent;
 pub mod server;
 pub mod service;
 
+pub use access_log::AccessLog;
 pub use app::{App, Front};

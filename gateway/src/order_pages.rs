@@ -7,6 +7,7 @@ use std::time::Instant;
 use shared::answers::Data;
 use shared::answers::documents::OrderPage;
 use shared::answers::orders::day_lines;
+use shared::answers::parameters::OrdersAsk;
 use shared::cache::{Read, StoredAnswer};
 use shared::cells::partition;
 use shared::entry::{self, EntryKind, OrderBlock};
@@ -16,7 +17,6 @@ use shared::source::{Columns, ReadRequest};
 
 use crate::app::App;
 use crate::ladder::{Answer, Outcome, Timing};
-use crate::parameters::OrdersAsk;
 use crate::problem::Problem;
 
 /// Days that are looked up together at first; doubled while a page is not full, up to [`MOST_DAYS`].

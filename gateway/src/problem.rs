@@ -2,20 +2,12 @@
 
 use http::StatusCode;
 use serde::Serialize;
+use shared::answers::parameters::{ParameterError, ParametersError};
 use shared::entry::EncodeError;
 use shared::model::AskError;
-use shared::model::query::{MAX_DAYS, MAX_STORES};
+use shared::model::query::MAX_DAYS;
 use shared::runtime::Busy;
 use shared::source::{SourceError, SourceErrorKind};
-
-/// One bad parameter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ParameterError {
-    /// Which.
-    pub parameter: String,
-    /// What is wrong with it, and what to write instead.
-    pub reason: String,
-}
 
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,13 +57,6 @@ impl Problem {
     #[must_use]
     pub fn unknown_store(store_id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("there is no store {store_id:?}; /v1/stores lists them"))
-    }
-
-    /// Too many stores named.
-    #[must_use]
-    pub fn too_many_stores(count: usize) -> Self {
-        let detail = format!("{count} stores are named, more than {MAX_STORES}; ask in parts, or for all");
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
     /// The method is not for this path.
@@ -164,6 +149,17 @@ impl Problem {
             request_id,
         };
         serde_json::to_string(&body).unwrap_or_default()
+    }
+}
+
+impl From<ParametersError> for Problem {
+    fn from(error: ParametersError) -> Self {
+        match error {
+            ParametersError::Unfit(errors) => Self::parameters(errors),
+            ParametersError::TooManyStores(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+            }
+        }
     }
 }
 

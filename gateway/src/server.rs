@@ -21,7 +21,7 @@ use crate::service;
 /// Wait after a failed accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` completes, then finishes what is in flight within the drain limit.
+/// Serves until `stop` completes, then finishes what is in flight within the drain limit, and writes the access log.
 pub async fn serve(
     front: Front,
     listener: TcpListener,
@@ -83,5 +83,6 @@ pub async fn serve(
             "connections did not finish in time"
         );
     }
+    front.access_log().finish().await;
     tracing::info!(open, "stopped");
 }

@@ -8,11 +8,12 @@ use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body as _;
+use shared::answers::parameters::{self, Asked, OrdersAsk, Route};
 use shared::model::{Ask, Document, Query};
 use shared::runtime::now_ms;
 
+use crate::access_log::{Details, Pending};
 use crate::app::{App, Front};
-use crate::parameters::{self, Asked, OrdersAsk, Route};
 use crate::problem::Problem;
 use crate::{ladder, order_pages, represent};
 
@@ -37,6 +38,7 @@ pub async fn handle<B>(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let started = now_ms();
     let request_id = request_id(&request);
+    let mut record = Pending::begin(front.access_log(), &request, &request_id);
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let outcome = match tokio::time::timeout(limit, route(&front, &request)).await {
         Ok(outcome) => outcome,
@@ -51,6 +53,7 @@ pub async fn handle<B>(
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
         *response.body_mut() = Full::default();
     }
+    record.answered(&response);
     tracing::debug!(
         request_id,
         %method,
@@ -162,7 +165,9 @@ async fn document<B>(app: &App, request: &Request<B>, ask: &Ask) -> Result<Respo
     let rules = app.levels().rules();
     let (headers, question) = (request.headers().clone(), query.canonical());
     let write = move || represent::response(&headers, &shape, format, &question, rules, &meta, &answer);
-    app.compute().run(write).await?
+    let mut response = app.compute().run(write).await??;
+    response.extensions_mut().insert(Details::new(&query, &directory));
+    Ok(response)
 }
 
 async fn orders<B>(
@@ -183,7 +188,9 @@ async fn orders<B>(
     let question = format!("orders&limit={}&cursor={cursor}&{}", ask.limit, query.canonical());
     let headers = request.headers().clone();
     let write = move || represent::response(&headers, &shape, format, &question, rules, &meta, &answer);
-    app.compute().run(write).await?
+    let mut response = app.compute().run(write).await??;
+    response.extensions_mut().insert(Details::new(&query, &directory));
+    Ok(response)
 }
 
 /// Store, range and channels of a page, with defaults: `from` is `to` if absent.

@@ -4,6 +4,7 @@
 pub mod compose;
 pub mod documents;
 pub mod orders;
+pub mod parameters;
 mod store_table;
 mod top_products;
 

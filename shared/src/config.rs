@@ -40,6 +40,8 @@ pub struct Settings {
     pub warm: WarmSettings,
     /// What only the gateway uses.
     pub gateway: GatewaySettings,
+    /// The gateway's access log.
+    pub access_log: AccessLogSettings,
 }
 
 /// Log settings.
@@ -95,6 +97,27 @@ pub struct GatewaySettings {
     pub max_source_store_days: usize,
     /// How long a directory read from the source is used.
     pub directory_ttl: Duration,
+}
+
+/// Settings of the access log's writer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogSettings {
+    /// The file; `None` = no log.
+    pub path: Option<PathBuf>,
+    /// Name of this gateway in its records; `None` = the address it listens on.
+    pub instance: Option<String>,
+    /// Bytes after which a file is rotated.
+    pub max_size: u64,
+    /// Age after which a file is rotated.
+    pub max_age: Duration,
+    /// Rotated files that are kept.
+    pub keep: usize,
+    /// Records that may wait to be written.
+    pub queue: usize,
+    /// Bytes that the records that wait may take.
+    pub queue_bytes: usize,
+    /// Time in which what waits is written after a stop was asked for.
+    pub drain_timeout: Duration,
 }
 
 impl Settings {

@@ -4,6 +4,7 @@
 //! stands on all of them.
 //! Without the feature `io` only the pure part is built: no tokio, no Redis, no PostgreSQL, no clock, no logging.
 
+pub mod access_log;
 pub mod answers;
 #[cfg(feature = "io")]
 pub mod cache;

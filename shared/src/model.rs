@@ -7,6 +7,7 @@ pub mod lines;
 pub mod money;
 pub mod number;
 pub mod query;
+pub mod relative;
 pub mod rules;
 pub mod version;
 
@@ -16,5 +17,6 @@ pub use directory::{DaySet, Directory, StoreInfo};
 pub use lines::{ABSENT, Line, Lines, LinesView, TextColumn, Texts};
 pub use money::{Amount, Money};
 pub use query::{Ask, AskError, ChannelFilter, Document, Query};
+pub use relative::RelativeAsk;
 pub use rules::Rules;
 pub use version::DataVersion;

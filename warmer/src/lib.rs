@@ -4,6 +4,7 @@
 //! - [`scope`]: what is kept ready, as it follows from the stores and their days.
 //! - [`store`]: makes one store ready, whole or only the days that changed.
 //! - [`fleet`]: the documents over all stores, and the directory.
+//! - [`log_reader`]: what was asked, from the access logs.
 //! - [`once`]: makes every level ready, once.
 //! - [`cli`]: the commands.
 
@@ -13,6 +14,7 @@ pub mod cli;
 pub mod daemon;
 pub mod fleet;
 pub mod import;
+pub mod log_reader;
 pub mod once;
 pub mod queue;
 pub mod scope;

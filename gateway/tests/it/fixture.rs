@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway::{App, Front};
+use gateway::{AccessLog, App, Front};
 use http::Method;
 use shared::cache::{Cache, Levels, MemoryCache, RedisCache};
 use shared::config::Settings;
@@ -161,8 +161,13 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) async fn start(source: Source, levels: Levels) -> Self {
+        Self::start_with(source, levels, AccessLog::off()).await
+    }
+
+    /// One that records its requests.
+    pub(crate) async fn start_with(source: Source, levels: Levels, access_log: AccessLog) -> Self {
         let settings = settings();
-        let front = Front::new();
+        let front = Front::with_access_log(access_log);
         front.open(App::new(&settings, levels, source, compute()));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();

@@ -8,6 +8,7 @@
     reason = "tests read what clients read"
 )]
 
+mod access_log;
 mod bad_input;
 mod client;
 mod fixture;

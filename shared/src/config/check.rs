@@ -1,5 +1,7 @@
 //! From settings as written to settings as used: defaults, limits, and all problems at once.
 
+mod access_log;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -175,7 +177,7 @@ pub(super) fn load(
 }
 
 fn check(file: raw::File, checker: &mut Checker) -> Settings {
-    let raw::File { redis, postgres, rules, cache, changes, warm, gateway, log } = file;
+    let raw::File { redis, postgres, rules, cache, changes, warm, gateway, access_log, log } = file;
     let prefix = redis.prefix.clone().unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
     if !prefix.ends_with(':') || prefix.chars().any(|c| c.is_whitespace() || "{}*?[]".contains(c)) {
         let what = format!("{prefix:?} must end with a colon and hold no blank and none of {{}}*?[]");
@@ -199,6 +201,7 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         changes: changes::check(changes, checker),
         warm: check_warm(warm, checker),
         gateway: check_gateway(gateway, checker),
+        access_log: access_log::check(access_log, checker),
         log: LogSettings {
             format: checker.choice(
                 "log.format",
@@ -384,7 +387,7 @@ fn check_gateway(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySetting
 mod tests {
     use super::*;
 
-    fn settings(text: &str) -> Result<Settings, SettingsError> {
+    pub(super) fn settings(text: &str) -> Result<Settings, SettingsError> {
         let mut checker = Checker::default();
         let settings = check(toml::from_str(text).unwrap(), &mut checker);
         if checker.problems.is_empty() {

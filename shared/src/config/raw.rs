@@ -1,6 +1,7 @@
 //! Settings as written: every key optional, unknown keys refused.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -58,6 +59,10 @@ raw! {
         max_header_bytes: String, drain_timeout: String, threads: usize, compute_queue: usize,
         max_source_store_days: usize, directory_ttl: String,
     }
+    AccessLog {
+        path: PathBuf, instance: String, max_size: String, max_age: String, keep: usize, queue: usize, queue_bytes: String,
+        drain_timeout: String,
+    }
     Log { format: String, filter: String, }
 }
 
@@ -72,12 +77,13 @@ pub(super) struct File {
     pub(super) changes: Changes,
     pub(super) warm: Warm,
     pub(super) gateway: Gateway,
+    pub(super) access_log: AccessLog,
     pub(super) log: Log,
 }
 
 impl File {
     pub(super) fn override_with(&mut self, other: Self) {
-        let Self { redis, postgres, rules, cache, changes, warm, gateway, log } = other;
+        let Self { redis, postgres, rules, cache, changes, warm, gateway, access_log, log } = other;
         self.redis.override_with(redis);
         self.postgres.override_with(postgres);
         self.rules.override_with(rules);
@@ -85,6 +91,7 @@ impl File {
         self.changes.override_with(changes);
         self.warm.override_with(warm);
         self.gateway.override_with(gateway);
+        self.access_log.override_with(access_log);
         self.log.override_with(log);
     }
 }

@@ -270,7 +270,8 @@ fn check_range(from: Day, to: Day) -> Result<DayRange, AskError> {
 }
 
 /// What separates the parts of a canonical text, and what texts must not carry unescaped.
-const RESERVED: &AsciiSet = &CONTROLS.add(b'%').add(b'&').add(b'=').add(b',').add(b'?').add(b'{').add(b'}');
+pub(super) const RESERVED: &AsciiSet =
+    &CONTROLS.add(b'%').add(b'&').add(b'=').add(b',').add(b'?').add(b'{').add(b'}');
 
 impl Query {
     /// The canonical text: equal questions have equal texts, different ones different texts.

@@ -3,3 +3,4 @@
 
 mod import;
 mod import_into_postgres;
+mod log_reader;

@@ -1,18 +1,39 @@
-//! From a request's path and query to a question, with every bad parameter named at once.
+//! From a request's path and query to a question, with every bad parameter named at once. The gateway reads requests
+//! with it, the warmer the access log: what one takes for a question, the other does.
 
 use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode;
-use shared::answers::orders::Cursor;
-use shared::model::query::{Granularity, MAX_STORES, ProductSort, SortOrder, StoreSort};
-use shared::model::{Ask, ChannelFilter, Day, Document};
+use serde::Serialize;
 
-use crate::problem::{ParameterError, Problem};
+use super::orders::Cursor;
+use crate::model::query::{Granularity, MAX_STORES, ProductSort, SortOrder, StoreSort};
+use crate::model::{Ask, ChannelFilter, Day, Document};
 
 const DEFAULT_PRODUCTS: u16 = 20;
 const MAX_PRODUCTS: u16 = 200;
 const DEFAULT_LINES: u16 = 100;
 const MAX_LINES: u16 = 1000;
+
+/// One bad parameter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ParameterError {
+    /// Which.
+    pub parameter: String,
+    /// What is wrong with it, and what to write instead.
+    pub reason: String,
+}
+
+/// Why parameters make no question.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParametersError {
+    /// All that do not fit.
+    #[error("{} parameter(s) do not fit", .0.len())]
+    Unfit(Vec<ParameterError>),
+    /// So many stores are named, more than [`MAX_STORES`].
+    #[error("{0} stores are named, more than {MAX_STORES}; ask in parts, or for all")]
+    TooManyStores(usize),
+}
 
 /// What a path asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +104,25 @@ impl Route {
         })
     }
 
+    /// All kinds.
+    pub const KINDS: [&str; 8] =
+        ["stores", "overview", "trend", "channels", "store_table", "products", "diagnosis", "orders"];
+
+    /// The kind of document that it leads to: the name of a [`Document`], or `orders`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Stores => "stores",
+            Self::Overview => "overview",
+            Self::Trend => "trend",
+            Self::Channels => "channels",
+            Self::StoreTable => "store_table",
+            Self::Products => "products",
+            Self::Diagnosis => "diagnosis",
+            Self::Orders(_) => "orders",
+        }
+    }
+
     fn parameters(&self) -> &'static [&'static str] {
         match self {
             Self::Stores => &[],
@@ -102,11 +142,11 @@ struct Parameters {
     errors: Vec<ParameterError>,
 }
 
-/// Reads a route's parameters.
+/// Reads a route's parameters from a query string (without its question mark).
 ///
 /// # Errors
-/// 400 with every bad parameter, 422 for too many stores.
-pub fn read(route: &Route, query: &str) -> Result<Asked, Problem> {
+/// Every bad parameter; or too many stores.
+pub fn read(route: &Route, query: &str) -> Result<Asked, ParametersError> {
     let mut parameters = Parameters { values: Vec::new(), errors: Vec::new() };
     parameters.decode(query, route.parameters());
     let stores = parameters.stores();
@@ -151,7 +191,7 @@ pub fn read(route: &Route, query: &str) -> Result<Asked, Problem> {
     };
     parameters.finish()?;
     if let Some(stores) = stores.as_ref().filter(|stores| stores.len() > MAX_STORES) {
-        return Err(Problem::too_many_stores(stores.len()));
+        return Err(ParametersError::TooManyStores(stores.len()));
     }
     Ok(Asked::Document(Ask { document, stores, from, to, channels }))
 }
@@ -161,11 +201,11 @@ impl Parameters {
         self.errors.push(ParameterError { parameter: parameter.to_owned(), reason });
     }
 
-    fn finish(&mut self) -> Result<(), Problem> {
+    fn finish(&mut self) -> Result<(), ParametersError> {
         if self.errors.is_empty() {
             Ok(())
         } else {
-            Err(Problem::parameters(std::mem::take(&mut self.errors)))
+            Err(ParametersError::Unfit(std::mem::take(&mut self.errors)))
         }
     }
 
@@ -286,8 +326,8 @@ mod tests {
     #[test]
     fn names_every_bad_parameter() {
         let query = "from=2026-02-29&to=x&limit=0&sort=price&foo=1&stores=a,,b&from=2026-01-01&channel=%ff";
-        let problem = read(&Route::Products, query).unwrap_err();
-        let mut names: Vec<&str> = problem.errors.iter().map(|error| error.parameter.as_str()).collect();
+        let ParametersError::Unfit(errors) = read(&Route::Products, query).unwrap_err() else { panic!() };
+        let mut names: Vec<&str> = errors.iter().map(|error| error.parameter.as_str()).collect();
         names.sort_unstable();
         assert_eq!(names, ["channel", "foo", "from", "from", "limit", "sort", "stores", "to"]);
     }
@@ -299,6 +339,20 @@ mod tests {
         assert_ne!(read("channel="), read(""));
         let Asked::Document(ask) = read("stores=%E9%97%A8%E5%BA%97%3A1,a%2Bb,a+b") else { panic!() };
         assert_eq!(ask.stores.unwrap(), ["a b", "a+b", "门店:1"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn kinds_are_the_names_of_documents() {
+        for path in ["stores", "metrics/overview", "metrics/trend", "metrics/channels", "metrics/stores"]
+            .into_iter()
+            .chain(["metrics/products", "diagnosis"])
+        {
+            let route = Route::of(&format!("/v1/{path}")).unwrap();
+            let Asked::Document(ask) = read(&route, "").unwrap() else { panic!() };
+            assert_eq!(ask.document.name(), route.kind());
+            assert!(Route::KINDS.contains(&route.kind()));
+        }
+        assert!(Route::KINDS.contains(&Route::Orders("a".into()).kind()));
     }
 
     #[test]
