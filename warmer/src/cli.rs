@@ -18,6 +18,7 @@ use shared::source::postgres::PostgresSource;
 
 use crate::import::{self, ImportArgs, Target};
 use crate::once::{Warming, once};
+use crate::simulate::{self, SimulateArgs};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -57,6 +58,8 @@ enum Command {
     Import(ImportArgs),
     /// Read all stores and make every level ready, once
     Once(OnceArgs),
+    /// Replay requests against policies of what to keep
+    Simulate(SimulateArgs),
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +98,7 @@ async fn run() -> Result<ExitCode, ExitCode> {
     Ok(program::end(match command {
         Command::Import(args) => run_import(&settings, args).await,
         Command::Once(args) => run_once(&settings, args).await,
+        Command::Simulate(args) => run_simulate(args).await,
     }))
 }
 
@@ -130,6 +134,12 @@ async fn run_once(settings: &Settings, args: OnceArgs) -> anyhow::Result<ExitCod
         Output::Json => println!("{}", report.json()?),
     }
     Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn run_simulate(args: SimulateArgs) -> anyhow::Result<ExitCode> {
+    let report = tokio::task::spawn_blocking(move || simulate::run(&args)).await??;
+    println!("{report}");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The levels of these settings in a cache.
