@@ -1,5 +1,5 @@
 //! Heat on one core: time to record and rank 1,000,000 lines, and memory for 10,000,000 distinct questions.
-//! Prints one JSON object; goals are in `scripts/bench-heat`.
+//! Prints one JSON object.
 #![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss, reason = "a bench")]
 
 use std::time::Instant;

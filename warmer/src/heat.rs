@@ -23,8 +23,35 @@ pub const HALF_LIFE_MS: u64 = 6 * 60 * 60 * 1000;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Place<K> {
     key: K,
+    #[serde(with = "bits")]
     count: f64,
+    #[serde(with = "bits::option")]
     error: Option<f64>,
+}
+
+/// Numbers as their bits: through decimals the last digit would change, and with it the order of ties.
+mod bits {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &f64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(number.to_bits())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        u64::deserialize(from).map(f64::from_bits)
+    }
+
+    pub(super) mod option {
+        use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+        pub(crate) fn serialize<S: Serializer>(number: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+            number.map(f64::to_bits).serialize(to)
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+            Ok(Option::<u64>::deserialize(from)?.map(f64::from_bits))
+        }
+    }
 }
 
 /// A key with its heat.
@@ -248,6 +275,7 @@ fn log_sum(a: f64, b: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::collections::BTreeMap;
 

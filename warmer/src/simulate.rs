@@ -58,6 +58,7 @@ fn rate(hits: usize, requests: usize) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -196,8 +196,7 @@ mod tests {
     #[test]
     fn time_is_counted_once_over_period_ends() {
         let history = History::first(10);
-        let mut cut = Reuse::default();
-        cut.period_start = 60;
+        let mut cut = Reuse { period_start: 60, ..Reuse::default() };
         cut.spend(&history, 110);
         // Ages 50 to 100: 14 in [32, 64), 36 in [64, 128).
         let times = cut.times(history.class());

@@ -170,6 +170,7 @@ impl Policy for Optimum {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use proptest::prelude::*;
 
@@ -231,6 +232,9 @@ mod tests {
     }
 
     proptest! {
+        // The warmer's policy computes its tables at the start: slow without optimisation.
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn lru_and_lfu_are_what_they_say(keys in prop::collection::vec(0u8..8, 0..120), entries in 1usize..6) {
             prop_assert_eq!(hits(PolicyKind::Lru, &keys, entries), plain_hits(&keys, entries, false));

@@ -123,6 +123,7 @@ pub fn read_trace(path: &Path) -> Result<Stream, TraceError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 
