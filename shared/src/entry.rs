@@ -9,7 +9,7 @@ mod orders;
 use std::io::{Read, Write};
 
 use flate2::Compression;
-use flate2::bufread::GzDecoder;
+use flate2::bufread::{GzDecoder, MultiGzDecoder};
 use flate2::write::GzEncoder;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -264,6 +264,12 @@ pub fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::fast());
     encoder.write_all(bytes)?;
     encoder.finish()
+}
+
+/// Inflates a gzip file (also several members) while it is read; ends without an error after `limit` bytes.
+#[allow(clippy::disallowed_methods, reason = "the owner of gzip")]
+pub fn gunzip(reader: impl std::io::BufRead, limit: u64) -> impl Read {
+    MultiGzDecoder::new(reader).take(limit)
 }
 
 /// A document as JSON text, exact to the last digit.

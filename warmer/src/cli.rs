@@ -19,6 +19,7 @@ use shared::source::postgres::PostgresSource;
 use crate::daemon::{self, Progress};
 use crate::import::{self, ImportArgs, Target};
 use crate::once::once;
+use crate::simulate::{self, SimulateArgs};
 use crate::warming::Warming;
 
 /// Requests that may wait for the daemon.
@@ -64,6 +65,8 @@ enum Command {
     Once(OnceArgs),
     /// Keep every level ready until asked to stop
     Run,
+    /// Replay requests against policies of what to keep
+    Simulate(SimulateArgs),
 }
 
 #[derive(Debug, Args)]
@@ -103,6 +106,7 @@ async fn run() -> Result<ExitCode, ExitCode> {
         Command::Import(args) => run_import(&settings, args).await,
         Command::Once(args) => run_once(&settings, args).await,
         Command::Run => run_daemon(&settings).await,
+        Command::Simulate(args) => run_simulate(args).await,
     }))
 }
 
@@ -156,6 +160,12 @@ async fn run_daemon(settings: &Settings) -> anyhow::Result<ExitCode> {
     };
     daemon::run(settings, &warming, Progress::default(), requests, stop).await?;
     tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_simulate(args: SimulateArgs) -> anyhow::Result<ExitCode> {
+    let report = tokio::task::spawn_blocking(move || simulate::run(&args)).await??;
+    println!("{report}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,6 +6,8 @@
 //! - [`fleet`]: the documents over all stores, and the directory.
 //! - [`log_reader`]: what was asked, from the access logs.
 //! - [`once`]: makes every level ready, once.
+//! - [`heat`]: what is asked for most of late, and what keeping it is worth.
+//! - [`simulate`]: replays requests against policies of what to keep.
 //! - [`cli`]: the commands.
 
 pub mod answer;
@@ -13,11 +15,13 @@ pub mod changes;
 pub mod cli;
 pub mod daemon;
 pub mod fleet;
+pub mod heat;
 pub mod import;
 pub mod log_reader;
 pub mod once;
 pub mod queue;
 pub mod scope;
 pub mod shelf;
+pub mod simulate;
 pub mod store;
 pub mod warming;
