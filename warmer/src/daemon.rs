@@ -114,7 +114,7 @@ pub async fn run(
 
 impl Daemon {
     fn new(settings: &Settings, warming: Warming, fence: Fence, progress: Progress) -> Self {
-        let watcher = Arc::new(Watcher::new(&warming.source));
+        let watcher = Arc::new(Watcher::new(&settings.changes, &warming.source));
         let shelf = Shelf::new(Directory::default(), warming.extent, settings.warm.answers);
         Self {
             warming,
@@ -154,6 +154,8 @@ impl Daemon {
         if let Read::Hit(directory) = self.warming.levels.read_directory().await {
             self.start_from(directory);
         }
+        let watcher = Arc::clone(&self.watcher);
+        let (mut listener, mut last_look) = (None, Instant::now());
         loop {
             self.start_jobs();
             tokio::select! {
@@ -161,6 +163,10 @@ impl Daemon {
                 _ = cycles.tick() => self.begin_cycle(),
                 _ = leases.tick() => if !self.renew_lease().await { return End::Replaced },
                 _ = seconds.tick() => self.every_second().await,
+                () = watcher.wait(&mut listener, last_look), if !self.look_running => {
+                    last_look = Instant::now();
+                    self.look();
+                }
                 Some(request) = requests.recv() => self.take(request),
                 Some(done) = self.jobs.join_next() => {
                     let outcome = match done {
@@ -372,10 +378,12 @@ impl Daemon {
         match result {
             Ok(outcome) => {
                 self.queue.done(&job.store_id);
-                self.progress.read(outcome.lines_read, outcome.days_read);
                 self.progress.warmed(&outcome);
                 if !self.shelf.put(&job.store_id, &job.scope, outcome.parts, job.hot) {
                     self.queue.add(&job.store_id, Work::Days(BTreeSet::new()), Priority::Hot);
+                }
+                if !self.queue.has(&job.store_id) {
+                    self.watcher.written(&job.store_id);
                 }
                 let (current, gone) = self.shelf.kept_of(&BTreeSet::from([job.store_id.clone()]));
                 self.gone.extend(shelf::forget(self.warming.levels.keys(), &gone));

@@ -90,7 +90,10 @@ impl Daemon {
 
     /// Queues what changed, and what moves with it.
     fn take_changes(&mut self, look: Look) {
-        self.progress.note(|counts| counts.changes += look.store_days.len() as u64);
+        self.watcher.taken(&look);
+        let changes: usize =
+            look.store_days.values().map(|days| days.as_ref().map_or(1, BTreeSet::len)).sum();
+        self.progress.note(|counts| counts.changes += changes as u64);
         let gone: Vec<String> = look
             .infos
             .iter()
@@ -107,6 +110,7 @@ impl Daemon {
         }
         for store_id in gone {
             self.queue.forget(&store_id);
+            self.gone.extend(self.warming.levels.forget_store(&store_id));
         }
         for (store_id, days) in look.store_days {
             let hot = self.hot.contains(&store_id);

@@ -1,6 +1,7 @@
 //! Integration tests of the warmer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod daemon;
 mod import;
 mod import_into_postgres;
 mod log_reader;
