@@ -2,6 +2,7 @@
 
 mod changes;
 mod check;
+mod heat;
 mod raw;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use crate::source::postgres::PostgresSettings;
 
 pub use changes::{ChangeMode, ChangeSettings};
 pub use check::{Problem, SettingsError};
+pub use heat::HeatSettings;
 
 /// Settings that warmer and gateway share.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// What only the warmer uses.
     pub warm: WarmSettings,
+    /// What the warmer reads of the access logs.
+    pub heat: HeatSettings,
     /// What only the gateway uses.
     pub gateway: GatewaySettings,
     /// The gateway's access log.
@@ -72,6 +76,16 @@ pub struct WarmSettings {
     pub drain_timeout: Duration,
     /// Documents kept beside those over all stores.
     pub answers: usize,
+    /// Ready responses (L4) of the hottest questions.
+    pub hot_answers: usize,
+    /// Bytes of Redis that documents, ready responses and order lines may take, beside cells and partials.
+    pub budget: u64,
+    /// Time that one cycle may spend on what is only likely to be asked for, reading the source included.
+    pub budget_time: Duration,
+    /// Questions of each token that are kept whatever the others ask for.
+    pub floor: usize,
+    /// Folder in which what was learned is kept across restarts; `None` = it is not.
+    pub state: Option<PathBuf>,
 }
 
 /// Settings of the gateway.

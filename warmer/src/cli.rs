@@ -1,5 +1,7 @@
 //! The warmer's commands.
 
+mod run;
+
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,19 +13,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use shared::cache::{Cache, Levels, RedisCache};
 use shared::config::Settings;
 use shared::keys::Keys;
-use shared::runtime::{ComputePool, program, shutdown};
+use shared::runtime::{ComputePool, program};
 use shared::source::Source;
 use shared::source::files::{FileSource, MappingChoice, ReadOptions};
 use shared::source::postgres::PostgresSource;
 
-use crate::daemon::{self, Progress};
 use crate::import::{self, ImportArgs, Target};
 use crate::once::once;
 use crate::simulate::{self, SimulateArgs};
 use crate::warming::Warming;
-
-/// Requests that may wait for the daemon.
-const REQUESTS: usize = 1_000;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -105,7 +103,7 @@ async fn run() -> Result<ExitCode, ExitCode> {
     Ok(program::end(match command {
         Command::Import(args) => run_import(&settings, args).await,
         Command::Once(args) => run_once(&settings, args).await,
-        Command::Run => run_daemon(&settings).await,
+        Command::Run => run::run(&settings).await,
         Command::Simulate(args) => run_simulate(args).await,
     }))
 }
@@ -142,25 +140,6 @@ async fn run_once(settings: &Settings, args: OnceArgs) -> anyhow::Result<ExitCod
         Output::Json => println!("{}", report.json()?),
     }
     Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-async fn run_daemon(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
-    let source = Source::Postgres(PostgresSource::new(&settings.postgres)?);
-    let compute = ComputePool::new(settings.warm.threads, settings.warm.parallel_stores)
-        .context("cannot start the computing threads; lower warm.threads")?;
-    let warming = Warming::new(settings, source, levels(settings, cache), compute);
-    // Requests of this process: none yet, those of operators come through Redis.
-    let (_requests, requests) = tokio::sync::mpsc::channel(REQUESTS);
-    let stop = async {
-        match shutdown::requested().await {
-            Ok(signal) => tracing::info!(signal, "stopping; the stores under way are finished"),
-            Err(error) => tracing::error!(error = %error, "cannot listen to signals; stopping"),
-        }
-    };
-    daemon::run(settings, &warming, Progress::default(), requests, stop).await?;
-    tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_simulate(args: SimulateArgs) -> anyhow::Result<ExitCode> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::raw::{self, Names};
-use super::{GatewaySettings, LogSettings, Settings, WarmSettings, changes};
+use super::{GatewaySettings, LogSettings, Settings, WarmSettings, changes, heat};
 use crate::cache::levels::DEFAULT_MAX_INFLATED;
 use crate::cache::{RedisSettings, Ttl};
 use crate::keys::DEFAULT_PREFIX;
@@ -177,7 +177,8 @@ pub(super) fn load(
 }
 
 fn check(file: raw::File, checker: &mut Checker) -> Settings {
-    let raw::File { redis, postgres, rules, cache, changes, warm, gateway, access_log, log } = file;
+    let raw::File { redis, postgres, rules, cache, changes, warm, heat, gateway, access_log, log } = file;
+    let access_log = access_log::check(access_log, checker);
     let prefix = redis.prefix.clone().unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
     if !prefix.ends_with(':') || prefix.chars().any(|c| c.is_whitespace() || "{}*?[]".contains(c)) {
         let what = format!("{prefix:?} must end with a colon and hold no blank and none of {{}}*?[]");
@@ -201,7 +202,8 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         changes: changes::check(changes, checker),
         warm: check_warm(warm, checker),
         gateway: check_gateway(gateway, checker),
-        access_log: access_log::check(access_log, checker),
+        heat: heat::check(heat, access_log.path.as_deref(), checker),
+        access_log,
         log: LogSettings {
             format: checker.choice(
                 "log.format",
@@ -331,6 +333,11 @@ fn check_warm(warm: raw::Warm, checker: &mut Checker) -> WarmSettings {
             (0, 600 * SECOND),
         ),
         answers: checker.number("warm.answers", warm.answers, 2_000, (0, 1_000_000)),
+        hot_answers: checker.number("warm.hot_answers", warm.hot_answers, 200, (0, 100_000)),
+        budget: checker.size("warm.budget", warm.budget, 512 << 20, (1 << 20, 1 << 40)),
+        budget_time: checker.duration("warm.budget_time", warm.budget_time, seconds(60), (SECOND, 24 * HOUR)),
+        floor: checker.number("warm.floor", warm.floor, 5, (0, 1_000)),
+        state: warm.state,
     }
 }
 

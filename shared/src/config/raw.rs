@@ -52,7 +52,12 @@ raw! {
     }
     Warm {
         hot_share: f64, order_days: i32, parallel_stores: usize, threads: usize, interval: String, lease: String,
-        drain_timeout: String, answers: usize,
+        drain_timeout: String, answers: usize, hot_answers: usize, budget: String, budget_time: String, floor: usize,
+        state: PathBuf,
+    }
+    Heat {
+        logs: Vec<String>, half_life: String, stores: usize, questions: usize, tokens: usize, poll_interval: String,
+        max_files: usize, refreshes_per_minute: u32, misses_per_minute: u32,
     }
     Gateway {
         listen: String, max_connections: usize, request_timeout: String, header_timeout: String,
@@ -76,6 +81,7 @@ pub(super) struct File {
     pub(super) cache: Cache,
     pub(super) changes: Changes,
     pub(super) warm: Warm,
+    pub(super) heat: Heat,
     pub(super) gateway: Gateway,
     pub(super) access_log: AccessLog,
     pub(super) log: Log,
@@ -83,13 +89,14 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn override_with(&mut self, other: Self) {
-        let Self { redis, postgres, rules, cache, changes, warm, gateway, access_log, log } = other;
+        let Self { redis, postgres, rules, cache, changes, warm, heat, gateway, access_log, log } = other;
         self.redis.override_with(redis);
         self.postgres.override_with(postgres);
         self.rules.override_with(rules);
         self.cache.override_with(cache);
         self.changes.override_with(changes);
         self.warm.override_with(warm);
+        self.heat.override_with(heat);
         self.gateway.override_with(gateway);
         self.access_log.override_with(access_log);
         self.log.override_with(log);

@@ -112,11 +112,8 @@ fn a_failure_changes_nothing_and_says_what_to_do() {
     place.file("good2.csv", &["1,s,2026-03-01,p,", "2,s,2026-03-01,p,"]);
     std::fs::write(place.path("bad.csv"), "no,orders\n").unwrap();
     std::fs::write(place.path("own.toml"), "order_id = 3\nshop = 'x'\n").unwrap();
-    std::fs::copy(
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/tests/data/sheet.xlsx"),
-        place.path("a.xlsx"),
-    )
-    .unwrap();
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sheet.xlsx"), place.path("a.xlsx"))
+        .unwrap();
     place.imported(&["good.csv"]);
     for (args, code, part) in [
         (

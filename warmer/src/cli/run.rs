@@ -1,0 +1,37 @@
+//! `warmer run`: the daemon as a process.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use shared::cache::{Cache, RedisCache};
+use shared::config::Settings;
+use shared::runtime::{ComputePool, shutdown};
+use shared::source::Source;
+use shared::source::postgres::PostgresSource;
+
+use super::levels;
+use crate::daemon::{self, Progress};
+use crate::warming::Warming;
+
+/// Requests that may wait for the daemon.
+const REQUESTS: usize = 1_000;
+
+/// Runs the daemon until the process is asked to stop.
+pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
+    let source = Source::Postgres(PostgresSource::new(&settings.postgres)?);
+    let compute = ComputePool::new(settings.warm.threads, settings.warm.parallel_stores)
+        .context("cannot start the computing threads; lower warm.threads")?;
+    let warming = Warming::new(settings, source, levels(settings, cache), compute);
+    // Requests of this process: none yet, those of operators come through Redis.
+    let (_requests, requests) = tokio::sync::mpsc::channel(REQUESTS);
+    let stop = async {
+        match shutdown::requested().await {
+            Ok(signal) => tracing::info!(signal, "stopping; the stores under way are finished"),
+            Err(error) => tracing::error!(error = %error, "cannot listen to signals; stopping"),
+        }
+    };
+    daemon::run(settings, &warming, Progress::default(), requests, stop).await?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
