@@ -79,7 +79,9 @@ fn name(kind: EntryKind) -> &'static str {
         EntryKind::ProductCell => "L2 product cells",
         EntryKind::Partial => "L3 partials",
         EntryKind::Answer => "L3 answers",
+        EntryKind::Hot => "L4 ready responses",
         EntryKind::Store => "directory",
+        EntryKind::Plan => "plan",
     }
 }
 
