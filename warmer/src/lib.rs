@@ -17,6 +17,7 @@ pub mod daemon;
 pub mod fleet;
 pub mod heat;
 pub mod import;
+pub mod interest;
 pub mod log_reader;
 pub mod once;
 pub mod queue;
