@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use shared::cache::{CacheErrorKind, Fence, Read};
 use shared::config::{Settings, WarmSettings};
-use shared::model::{Day, Directory, RelativeAsk};
+use shared::model::{Day, DayRange, Directory, RelativeAsk};
 use shared::runtime::now_ms;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -342,7 +342,7 @@ impl Daemon {
         let within = |day: &Day| from.is_none_or(|from| from <= *day) && to.is_none_or(|to| *day <= to);
         let whole = from.is_none() && to.is_none();
         let days: BTreeSet<Day> =
-            scope.retention.into_iter().flat_map(|range| range.days()).filter(within).collect();
+            scope.retention.into_iter().flat_map(DayRange::days).filter(within).collect();
         for store_id in &stores {
             let work = if whole { Work::Whole } else { Work::Days(days.clone()) };
             self.queue.add(store_id, work, Priority::Asked);

@@ -331,7 +331,7 @@ fn moved(last_day: Day, at: i64, now: i64) -> Option<Day> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::cast_sign_loss, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -9,6 +9,7 @@ use shared::config::Settings;
 use shared::runtime::{ComputePool, shutdown};
 use shared::source::Source;
 use shared::source::postgres::PostgresSource;
+use tokio::task::JoinSet;
 
 use super::levels;
 use crate::daemon::{self, Progress};
@@ -30,7 +31,8 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let progress = Progress::default();
     let (sender, requests) = tokio::sync::mpsc::channel(REQUESTS);
     let follower = Follower::open(&settings.heat, &learned)?;
-    let following = tokio::spawn(follower.run(Arc::clone(&learned), progress.clone(), sender));
+    let mut following = JoinSet::new();
+    following.spawn(follower.run(Arc::clone(&learned), progress.clone(), sender));
     let stop = async {
         match shutdown::requested().await {
             Ok(signal) => tracing::info!(signal, "stopping; the stores under way are finished"),
@@ -38,7 +40,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         }
     };
     let ended = daemon::run(settings, &warming, Arc::clone(&learned), progress, requests, stop).await;
-    following.abort();
+    following.shutdown().await;
     follow::save(learned).await;
     ended?;
     tracing::info!("stopped");

@@ -130,7 +130,8 @@ impl Daemon {
         let busy = self.store_jobs > 0 || self.queue.has_urgent(Priority::Cold, now);
         let Questions { again, running, .. } = &self.questions;
         let fits = |(canonical, query): &(&String, &Query)| {
-            !running.contains(*canonical) && !(busy && query.stores.len() == all && all > 1)
+            let of_all = query.stores.len() == all && all > 1;
+            !running.contains(*canonical) && (!of_all || !busy)
         };
         let canonical = again.iter().find(fits)?.0.clone();
         self.questions.again.remove(&canonical).map(|query| (query, false))
