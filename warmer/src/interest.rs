@@ -246,6 +246,12 @@ impl Interest {
         self.stores.heat(store_id, now)
     }
 
+    /// Heat of raw lines of a store.
+    #[must_use]
+    pub fn lines_heat(&self, store_id: &String, now: u64) -> f64 {
+        self.lines.heat(store_id, now)
+    }
+
     /// Heat of a question.
     #[must_use]
     pub fn question_heat(&self, text: &String, now: u64) -> f64 {

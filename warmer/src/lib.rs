@@ -18,6 +18,7 @@ pub mod fleet;
 pub mod follow;
 pub mod heat;
 pub mod import;
+pub mod insight;
 pub mod interest;
 pub mod learned;
 pub mod log_reader;
