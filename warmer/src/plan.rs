@@ -398,3 +398,7 @@ fn finish(
         },
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::cast_sign_loss, reason = "tests")]
+mod tests;
