@@ -88,6 +88,8 @@ pub struct Daemon {
     /// Bytes that the plan leaves, for what is missed before the next one.
     bytes_left: u64,
     room: Room,
+    /// Whether a ranking is under way.
+    ranking: bool,
     /// Whether there is no room for cold stores that are not there.
     full: bool,
     pace: Pace,
@@ -179,6 +181,7 @@ impl Daemon {
             allowed: settings.warm.budget,
             bytes_left: 0,
             room: Room::default(),
+            ranking: false,
             full: false,
             pace: Pace::default(),
             questions: Questions::default(),
@@ -202,6 +205,7 @@ impl Daemon {
         };
         let mut cycles = every(self.settings.interval);
         let mut leases = every(self.settings.lease / 3);
+        let mut ranks = every(self.settings.rank_interval);
         let mut seconds = every(Duration::from_secs(1));
         if let Read::Hit(directory) = self.warming.levels.read_directory().await {
             self.start_from(directory);
@@ -213,6 +217,7 @@ impl Daemon {
             tokio::select! {
                 () = &mut *stop => return End::Stop,
                 _ = cycles.tick() => self.begin_cycle(),
+                _ = ranks.tick() => self.rank(),
                 _ = leases.tick() => if !self.renew_lease().await { return End::Replaced },
                 _ = seconds.tick() => self.every_second().await,
                 () = watcher.wait(&mut listener, last_look), if !self.look_running => {
@@ -253,7 +258,7 @@ impl Daemon {
         self.jobs.abort_all();
         self.jobs = JoinSet::new();
         self.store_jobs = 0;
-        (self.fleet_running, self.look_running) = (false, false);
+        (self.fleet_running, self.look_running, self.ranking) = (false, false, false);
         self.queue = Queue::default();
         self.shelf.clear();
         self.questions.start_over();

@@ -8,6 +8,7 @@ mod text;
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::ValueEnum;
 use shared::access_log::{Event, Request};
 use shared::cache::{Cache, Levels, Read, RedisCache};
@@ -84,10 +85,18 @@ fn levels(settings: &Settings) -> anyhow::Result<Levels> {
 async fn directory(settings: &Settings, levels: &Levels) -> anyhow::Result<Arc<Directory>> {
     match levels.read_directory().await {
         Read::Hit(directory) => Ok(Arc::new(directory)),
-        Read::Miss | Read::Unavailable => {
-            Ok(Arc::new(PostgresSource::new(&settings.postgres)?.directory().await?))
+        Read::Miss => Ok(Arc::new(of_source(settings).await?)),
+        Read::Unavailable => {
+            let directory = of_source(settings).await;
+            Ok(Arc::new(
+                directory.context("redis does not answer (see redis.url), and neither does the source")?,
+            ))
         }
     }
+}
+
+async fn of_source(settings: &Settings) -> anyhow::Result<Directory> {
+    Ok(PostgresSource::new(&settings.postgres)?.directory().await?)
 }
 
 /// The plan that a warmer with these settings would make now.

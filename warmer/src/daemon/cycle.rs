@@ -85,7 +85,10 @@ impl Daemon {
         if self.cycle.phase == Phase::Looking {
             self.cycle.phase = Phase::Ranking;
             self.cycle.changes_known = now_ms();
-            self.jobs.spawn(jobs::memory(self.warming.clone()));
+            // One between cycles may be under way; then it is the one of this cycle.
+            if !self.ranking {
+                self.begin_ranking();
+            }
         }
         Ok(())
     }
@@ -220,7 +223,10 @@ impl Daemon {
             .shelf
             .ready_stores()
             .filter(|store_id| !self.queue.has(store_id))
-            .map(|store_id| (store_id.to_owned(), self.shelf.keeps_orders(store_id)))
+            .map(|store_id| {
+                let orders = self.shelf.keeps_orders(store_id) && self.orders.contains(store_id);
+                (store_id.to_owned(), orders)
+            })
             .collect();
         let all = stores.len() == scope.directory.stores().len() && !self.shelf.is_fleet_dirty();
         let answers = self.shelf.answer_keys(self.warming.levels.keys());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use shared::cache::Memory;
 use shared::runtime::now_ms;
 
+use super::cycle::Phase;
 use super::{Daemon, PlanCounts, jobs};
 use crate::plan::costs::Kind;
 use crate::plan::{Basis, Budget, Plan, plan};
@@ -15,8 +16,22 @@ use crate::warming::WarmError;
 const UNCHANGED_TOLD: u64 = 10_000;
 
 impl Daemon {
+    /// Ranks between cycles; within one it has its place.
+    pub(super) fn rank(&mut self) {
+        let known = self.shelf.scope().directory.last_day().is_some();
+        if self.cycle.phase == Phase::Idle && known && !self.ranking && !self.progress.is_paused() {
+            self.begin_ranking();
+        }
+    }
+
+    pub(super) fn begin_ranking(&mut self) {
+        self.ranking = true;
+        self.jobs.spawn(jobs::memory(self.warming.clone()));
+    }
+
     /// Takes over how much room Redis has, and makes a plan that fits.
     pub(super) fn apply_memory(&mut self, result: Result<Memory, WarmError>) -> Result<(), WarmError> {
+        self.ranking = false;
         let mut bytes = self.settings.budget;
         let failed = match result {
             Ok(memory) => {
@@ -100,6 +115,13 @@ impl Daemon {
         self.make_again(write, &gone);
         self.hot = Arc::new(plan.hot);
         self.orders = Arc::new(plan.orders);
+        for store_id in self.orders.iter() {
+            // Of stores that are not ready, the probe finds what is missing.
+            let lack = self.shelf.is_ready(store_id) && !self.shelf.keeps_orders(store_id);
+            if lack && !self.queue.has(store_id) {
+                self.queue.add(store_id, Work::Whole, Priority::Hot);
+            }
+        }
         self.bytes_left = plan.record.budget.bytes.saturating_sub(plan.record.bytes);
         self.progress.note(|counts| {
             counts.plan = PlanCounts {
