@@ -31,6 +31,17 @@ struct Kept {
     written: i64,
 }
 
+/// What a new plan changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Followed {
+    /// Questions whose documents or ready responses are to be written.
+    pub write: Vec<Query>,
+    /// Those of which only the ready response is not kept any more.
+    pub unready: Vec<Query>,
+    /// Those that are not kept any more.
+    pub gone: Vec<Query>,
+}
+
 /// What is ready.
 #[derive(Debug)]
 pub struct Shelf {
@@ -201,16 +212,18 @@ impl Shelf {
         out
     }
 
-    /// Follows a plan. Gives the questions whose documents or ready responses are to be written, and those that are not
-    /// kept any more.
-    pub fn follow(&mut self, plan: &Plan) -> (Vec<Query>, Vec<Query>) {
+    /// Follows a plan; gives what follows from it.
+    pub fn follow(&mut self, plan: &Plan) -> Followed {
         let mut before = std::mem::take(&mut self.kept);
-        let mut write = Vec::new();
+        let (mut write, mut unready) = (Vec::new(), Vec::new());
         for Chosen { relative, query, worth } in &plan.answers {
             let canonical = query.canonical();
             let written = before.remove(&canonical).map_or(0, |kept| kept.written);
             if written == 0 || (plan.ready.contains(&canonical) && !self.responses.contains(&canonical)) {
                 write.push(query.clone());
+            }
+            if self.responses.contains(&canonical) && !plan.ready.contains(&canonical) {
+                unready.push(query.clone());
             }
             let kept = Kept { relative: relative.clone(), query: query.clone(), worth: *worth, written };
             self.kept.insert(canonical, kept);
@@ -222,7 +235,7 @@ impl Shelf {
                 fleet().any(|text| plan.ready.contains(&text) != self.responses.contains(&text));
             self.responses = Arc::new(plan.ready.clone());
         }
-        (write, before.into_values().map(|kept| kept.query).collect())
+        Followed { write, unready, gone: before.into_values().map(|kept| kept.query).collect() }
     }
 
     /// Canonical texts of the questions whose ready responses are kept.

@@ -4,4 +4,5 @@
 mod daemon;
 mod import;
 mod import_into_postgres;
+mod learning;
 mod log_reader;
