@@ -112,7 +112,7 @@ def changes(psql, port, environment, running):
             sys.exit(f"error: {path} answers {status}")
         session.stdin.write(
             f"UPDATE orders SET quantity = quantity + 1 WHERE ctid = (SELECT ctid FROM orders WHERE store_id = '{store}' "
-            f"AND ordered_at >= '{day}' AND ordered_at < '{day}'::date + 1 AND paid_price > 0 LIMIT 1) RETURNING 1;\n")
+            f"AND ordered_at >= '{day}' AND ordered_at < '{day}'::date + 1 AND platform_fee > 0 AND category1 <> '耗材' LIMIT 1) RETURNING 1;\n")
         session.stdin.flush()
         if session.stdout.readline().strip() != "1":
             sys.exit(f"error: nothing was changed of {store} on {day}")
