@@ -13,7 +13,7 @@ pub struct AdminSettings {
     pub listen: Option<String>,
     /// Connections at the same time.
     pub max_connections: usize,
-    /// For reading a request's head, and for an idle connection.
+    /// For reading a request's head; a connection, which serves one request, lasts twice that at most.
     pub header_timeout: Duration,
 }
 
