@@ -15,7 +15,7 @@ use crate::model::Rules;
 use crate::runtime::logging::LogFormat;
 use crate::source::postgres::PostgresSettings;
 
-pub use admin::AdminSettings;
+pub use admin::{AdminSettings, listen_address};
 pub use changes::{ChangeMode, ChangeSettings};
 pub use check::{Problem, SettingsError};
 pub use heat::HeatSettings;

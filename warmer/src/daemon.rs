@@ -3,6 +3,7 @@
 //! scheduled work.
 
 mod cycle;
+mod health;
 mod jobs;
 mod lease;
 mod progress;
@@ -24,6 +25,8 @@ use crate::shelf::{self, Shelf};
 use crate::store::StoreJob;
 use crate::warming::{WarmError, Warming};
 use cycle::Cycle;
+pub use cycle::Phase;
+pub use health::{Health, Writer};
 use jobs::Done;
 pub use progress::{Counts, CycleReport, Progress, Role};
 
@@ -157,6 +160,7 @@ impl Daemon {
         let watcher = Arc::clone(&self.watcher);
         let (mut listener, mut last_look) = (None, Instant::now());
         loop {
+            self.progress.health().beat();
             self.start_jobs();
             tokio::select! {
                 () = &mut *stop => return End::Stop,
@@ -234,6 +238,7 @@ impl Daemon {
 
     async fn every_second(&mut self) {
         let paused = self.warming.levels.is_paused().await;
+        self.progress.health().redis_answers(paused.is_some());
         if let Some(paused) = paused
             && self.progress.set_paused(paused)
         {
@@ -254,6 +259,7 @@ impl Daemon {
             counts.stores_ready = self.shelf.ready_stores().count();
             counts.stores = self.shelf.scope().directory.stores().len();
             counts.waiting = self.queue.len();
+            counts.phase = self.cycle.phase;
             counts.answers_kept = self.shelf.kept_count();
         });
     }

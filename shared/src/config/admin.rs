@@ -1,6 +1,5 @@
 //! The admin listener, and the name under which a daemon publishes its status.
 
-use std::net::ToSocketAddrs as _;
 use std::time::Duration;
 
 use super::check::{Checker, HOUR, SECOND};
@@ -21,24 +20,35 @@ pub struct AdminSettings {
 const MAX_INSTANCE_BYTES: usize = 64;
 const DEFAULT_LISTEN: &str = "127.0.0.1:9180";
 
-pub(super) fn check(raw: raw::Admin, checker: &mut Checker) -> AdminSettings {
-    let listen = raw.listen.unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
-    // Names are looked up when the listener starts: here only the form counts.
-    let fits = match listen.rsplit_once(':') {
+/// An address and port; `None` for the empty text. Names are looked up when they are used: here only the form counts.
+///
+/// # Errors
+/// What is wrong, with examples of what is right.
+pub fn listen_address(text: &str) -> Result<Option<String>, String> {
+    let fits = match text.rsplit_once(':') {
         Some((host, port)) => {
-            let number = port.parse::<u16>().is_ok();
-            number && !host.is_empty() && (!host.starts_with('[') || (listen.to_socket_addrs().is_ok()))
+            let bracketed = host.starts_with('[');
+            port.parse::<u16>().is_ok()
+                && !host.is_empty()
+                && (!bracketed || text.parse::<std::net::SocketAddr>().is_ok())
         }
-        None => listen.is_empty(),
+        None => text.is_empty(),
     };
-    if !fits {
-        let what = format!(
-            "{listen:?} is not an address with a port; write \"127.0.0.1:9180\" or \"[::1]:9180\", or \"\" for none"
-        );
-        checker.problem("admin.listen", what);
+    if fits {
+        return Ok((!text.is_empty()).then(|| text.to_owned()));
     }
+    Err(format!(
+        "{text:?} is not an address with a port; write \"127.0.0.1:9180\" or \"[::1]:9180\", or \"\" for none"
+    ))
+}
+
+pub(super) fn check(raw: raw::Admin, checker: &mut Checker) -> AdminSettings {
+    let listen = listen_address(raw.listen.as_deref().unwrap_or(DEFAULT_LISTEN)).unwrap_or_else(|what| {
+        checker.problem("admin.listen", what);
+        None
+    });
     AdminSettings {
-        listen: (!listen.is_empty()).then_some(listen),
+        listen,
         max_connections: checker.number("admin.max_connections", raw.max_connections, 64, (1, 10_000)),
         header_timeout: checker.duration(
             "admin.header_timeout",

@@ -45,7 +45,7 @@ struct Told {
 impl Told {
     /// What is to be told now. `watchdog` is the time after which a silent service is killed: a sign of life comes
     /// twice as often.
-    fn due(&mut self, now: Instant, state: ServiceState, watchdog: Option<Duration>) -> Vec<Notice> {
+    fn due(&mut self, now: Instant, state: &ServiceState, watchdog: Option<Duration>) -> Vec<Notice> {
         let mut notices = Vec::new();
         if state.ready && !self.ready && !self.reloading && !self.stopping {
             self.ready = true;
@@ -118,7 +118,7 @@ impl ServiceManager {
         loop {
             looks.tick().await;
             let state = state();
-            for notice in self.told(|told| told.due(Instant::now(), state, self.watchdog)) {
+            for notice in self.told(|told| told.due(Instant::now(), &state, self.watchdog)) {
                 socket::tell(&notice);
             }
         }
@@ -193,28 +193,31 @@ mod tests {
     #[test]
     fn readiness_is_told_once_and_again_after_a_reload() {
         let (mut told, now) = (Told::default(), Instant::now());
-        assert_eq!(told.due(now, state(false, true, "starting"), None), [status("starting")]);
-        assert_eq!(told.due(now, state(true, true, "starting"), None), [Notice::Ready]);
-        assert_eq!(told.due(now, state(true, true, "starting"), None), []);
-        assert_eq!(told.due(now, state(false, true, "starting"), None), [], "READY cannot be taken back");
+        assert_eq!(told.due(now, &state(false, true, "starting"), None), [status("starting")]);
+        assert_eq!(told.due(now, &state(true, true, "starting"), None), [Notice::Ready]);
+        assert_eq!(told.due(now, &state(true, true, "starting"), None), []);
+        assert_eq!(told.due(now, &state(false, true, "starting"), None), [], "READY cannot be taken back");
         (told.reloading, told.ready) = (true, false);
-        assert_eq!(told.due(now, state(true, true, "starting"), None), [], "the old settings are in force");
+        assert_eq!(told.due(now, &state(true, true, "starting"), None), [], "the old settings are in force");
         told.reloading = false;
-        assert_eq!(told.due(now, state(false, true, "starting"), None), []);
-        assert_eq!(told.due(now, state(true, true, "starting"), None), [Notice::Ready]);
+        assert_eq!(told.due(now, &state(false, true, "starting"), None), []);
+        assert_eq!(told.due(now, &state(true, true, "starting"), None), [Notice::Ready]);
     }
 
     #[test]
     fn status_is_told_on_change_and_once_a_second_at_most() {
         let (mut told, now) = (Told::default(), Instant::now());
-        assert_eq!(told.due(now, state(false, true, "a"), None), [status("a")]);
-        assert_eq!(told.due(now + SECOND / 2, state(false, true, "b"), None), []);
-        assert_eq!(told.due(now + SECOND, state(false, true, "b"), None), [status("b")]);
-        assert_eq!(told.due(now + 5 * SECOND, state(false, true, "b"), None), []);
-        assert_eq!(told.due(now + 6 * SECOND, state(false, true, "c\nREADY=1"), None), [status("c READY=1")]);
+        assert_eq!(told.due(now, &state(false, true, "a"), None), [status("a")]);
+        assert_eq!(told.due(now + SECOND / 2, &state(false, true, "b"), None), []);
+        assert_eq!(told.due(now + SECOND, &state(false, true, "b"), None), [status("b")]);
+        assert_eq!(told.due(now + 5 * SECOND, &state(false, true, "b"), None), []);
+        assert_eq!(
+            told.due(now + 6 * SECOND, &state(false, true, "c\nREADY=1"), None),
+            [status("c READY=1")]
+        );
         let long = "é".repeat(1000);
         assert_eq!(
-            told.due(now + 7 * SECOND, state(false, true, &long), None),
+            told.due(now + 7 * SECOND, &state(false, true, &long), None),
             [status(&long[..2 * MAX_STATUS])]
         );
     }
@@ -223,13 +226,13 @@ mod tests {
     fn the_watchdog_is_fed_at_half_its_time_while_the_loop_lives() {
         let (mut told, now, limit) = (Told::default(), Instant::now(), Some(4 * SECOND));
         let mut fed = |after: Duration, alive| {
-            told.due(now + after, state(false, alive, ""), limit).contains(&Notice::Watchdog)
+            told.due(now + after, &state(false, alive, ""), limit).contains(&Notice::Watchdog)
         };
         assert!(fed(Duration::ZERO, true));
         assert!(!fed(SECOND, true));
         assert!(fed(2 * SECOND, true));
         assert!(!fed(4 * SECOND, false) && !fed(8 * SECOND, false), "a loop that hangs is not covered up");
         assert!(fed(9 * SECOND, true));
-        assert_eq!(Told::default().due(now, state(false, true, ""), None), [status("")], "nobody asked");
+        assert_eq!(Told::default().due(now, &state(false, true, ""), None), [status("")], "nobody asked");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use shared::model::Directory;
 use shared::runtime::now_ms;
 
@@ -12,8 +13,9 @@ use crate::queue::{Priority, Work};
 use crate::warming::WarmError;
 
 /// Where a cycle is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Phase {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
     /// None is under way.
     #[default]
     Idle,
@@ -25,6 +27,23 @@ pub(super) enum Phase {
     Warming,
     /// The rest is confirmed.
     Confirming,
+}
+
+impl Phase {
+    /// For people and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Looking => "looking",
+            Self::Probing => "probing",
+            Self::Warming => "warming",
+            Self::Confirming => "confirming",
+        }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Idle, Self::Looking, Self::Probing, Self::Warming, Self::Confirming];
 }
 
 /// The cycle that is under way.
