@@ -16,6 +16,8 @@ use crate::daemon::{Counts, Progress, Role, Writer};
 
 /// Version of the form.
 const FORM: u32 = 1;
+/// Time between two looks for a change of role or readiness.
+const LOOK: Duration = Duration::from_millis(200);
 /// Names that are tried when others have taken them.
 const MOST_NAMES: usize = 9;
 /// Characters of a failure that are told: a status stays small.
@@ -103,6 +105,11 @@ impl Reporter {
         ServiceState { ready: ready.is_ok(), alive: health.silent_for() <= limit, text }
     }
 
+    /// What is told at once when it changes.
+    fn turn(&self) -> (Role, bool) {
+        (self.progress.counts().role, self.progress.health().ready().is_ok())
+    }
+
     fn instance<T>(&self, change: impl FnOnce(&mut String) -> T) -> T {
         change(&mut self.instance.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -137,19 +144,25 @@ fn line(ready: &Result<Writer, String>, counts: &Counts) -> String {
     line
 }
 
-/// Publishes the status for as long as this is polled. A failure is logged for those who look for it, and stops nothing.
+/// Publishes the status for as long as this is polled: at once when role or readiness change, else at the interval. A
+/// failure is logged for those who look for it, and stops nothing.
 pub async fn publish(cache: &Cache, keys: &Keys, settings: &WarmSettings, reporter: &Reporter) -> Infallible {
     let wanted = settings.instance.clone().unwrap_or_else(|| reporter.host.clone());
-    let mut ticks = tokio::time::interval(settings.status_interval);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut number = 1;
     loop {
-        ticks.tick().await;
+        let told = reporter.turn();
         number = free_name(cache, keys, reporter, &wanted, number).await;
         reporter.instance(|name| *name = numbered(&wanted, number));
         if let Err(error) = put(cache, keys, settings, reporter).await {
             tracing::debug!(error = %error, "the status could not be published");
         }
+        let turns = async {
+            while reporter.turn() == told {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        // After an outage it is told again within the interval.
+        let _ = tokio::time::timeout(settings.status_interval, turns).await;
     }
 }
 

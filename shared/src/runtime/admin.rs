@@ -2,6 +2,7 @@
 //! daemon. It answers from memory only, one request per connection, and everything about it is bounded.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use crate::config::AdminSettings;
@@ -49,9 +50,52 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// As Prometheus' own exporters announce their text form.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// A listener on a thread of its own, so that it answers even while the daemon's threads hang. It ends when dropped.
+#[derive(Debug)]
+pub struct AdminListener {
+    stop: Option<oneshot::Sender<Infallible>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl AdminListener {
+    /// Starts one, unless the settings want none.
+    ///
+    /// # Errors
+    /// If the thread cannot be started. An address that cannot be had is warned of and tried again.
+    pub fn start(settings: &AdminSettings, pages: Arc<dyn AdminPages>) -> io::Result<Self> {
+        if settings.listen.is_none() {
+            return Ok(Self { stop: None, thread: None });
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let settings = settings.clone();
+        let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = stopped => {}
+                    _ = run(&settings, pages) => {}
+                }
+            });
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for AdminListener {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // Its pages do not wait, so neither does this; afterwards the address is free again.
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the admin listener panicked; see the log before this");
+        }
+    }
+}
+
 /// Listens and answers for as long as this is polled. An address that cannot be had is warned of and tried again: what
 /// looks after a daemon must not end it.
-pub async fn run(settings: &AdminSettings, pages: Arc<dyn AdminPages>) -> Infallible {
+async fn run(settings: &AdminSettings, pages: Arc<dyn AdminPages>) -> Infallible {
     let Some(address) = &settings.listen else { return std::future::pending().await };
     let mut warned = false;
     loop {
@@ -74,11 +118,7 @@ pub async fn run(settings: &AdminSettings, pages: Arc<dyn AdminPages>) -> Infall
 }
 
 /// Answers for as long as this is polled.
-pub async fn serve(
-    listener: TcpListener,
-    settings: &AdminSettings,
-    pages: Arc<dyn AdminPages>,
-) -> Infallible {
+async fn serve(listener: TcpListener, settings: &AdminSettings, pages: Arc<dyn AdminPages>) -> Infallible {
     if let Ok(address) = listener.local_addr() {
         let open = if address.ip().is_loopback() { "" } else { "; whoever reaches it can read it" };
         tracing::info!(%address, "metrics, /livez, /readyz and /status are there{open}");

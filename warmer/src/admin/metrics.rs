@@ -36,7 +36,10 @@ fn of_counts(counts: &Counts) -> Vec<Metric> {
     let gauge = |name, help, value: usize| Metric::gauge(name, help, value as f64);
     let roles = [("active", Role::Active), ("standby", Role::Standby)];
     let written = |of: fn(&(u64, u64)) -> u64| {
-        counts.written.iter().map(move |(level, written)| (level.clone(), of(written) as f64))
+        counts
+            .written
+            .iter()
+            .map(move |(level, written)| (level.to_lowercase().replace(' ', "_"), of(written) as f64))
     };
     vec![
         Metric::gauge("role", "1 for the role that this warmer has, 0 for the other.", 0.0)
@@ -53,7 +56,12 @@ fn of_counts(counts: &Counts) -> Vec<Metric> {
             counts.answers_kept,
         ),
         Metric::counter("lines_read_total", "Order lines read from the source.", counts.lines_read),
-        Metric::counter("store_days_read_total", "Store-days read from the source.", counts.store_days_read),
+        // "dates", since promtool takes "days" for a unit that should be seconds.
+        Metric::counter(
+            "store_dates_read_total",
+            "Store-days (all lines of one store and date) read from the source.",
+            counts.store_days_read,
+        ),
         Metric::counter("stores_warmed_total", "Stores warmed, whole or in part.", counts.stores_warmed),
         Metric::counter("changes_total", "Store-days found to have changed.", counts.changes),
         Metric::counter("cycles_total", "Cycles that ended.", counts.cycles),

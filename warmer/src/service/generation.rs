@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use shared::cache::{Cache, RedisCache, RedisSettings};
 use shared::config::Settings;
 use shared::keys::Keys;
-use shared::runtime::{ComputePool, admin};
+use shared::runtime::ComputePool;
+use shared::runtime::admin::AdminListener;
 use shared::source::Source;
 use shared::source::postgres::PostgresSource;
 use tokio::sync::oneshot;
@@ -90,8 +91,8 @@ async fn live(
     let keys = Keys::new(&settings.prefix);
     let mut telling: JoinSet<Infallible> = JoinSet::new();
     let pages = Arc::new(Pages::new(Arc::clone(&reporter), Health::limit(&settings)));
-    let admin = settings.admin.clone();
-    telling.spawn(async move { admin::run(&admin, pages).await });
+    let listener = AdminListener::start(&settings.admin, pages)
+        .context("cannot start the thread of the admin listener; check the limit of threads")?;
     telling.spawn({
         let (cache, keys, reporter) = (status_cache.clone(), keys.clone(), Arc::clone(&reporter));
         let warm = settings.warm.clone();
@@ -101,9 +102,10 @@ async fn live(
         ended = run_daemon(&settings, &warming, &reporter, stopped) => ended.map_err(anyhow::Error::from),
         // It ends by a panic only.
         _ = telling.join_next() => {
-            Err(anyhow::anyhow!("what publishes the status or answers the admin listener failed; see the log before this"))
+            Err(anyhow::anyhow!("what publishes the status failed; see the log before this"))
         }
     };
+    drop(listener);
     telling.shutdown().await;
     publish::withdraw(&status_cache, &keys, &reporter).await;
     ended

@@ -5,3 +5,5 @@ mod daemon;
 mod import;
 mod import_into_postgres;
 mod log_reader;
+#[cfg(unix)]
+mod service;
