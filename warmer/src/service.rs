@@ -66,7 +66,9 @@ pub async fn run(settings: Settings, launch: Launch) -> anyhow::Result<ExitCode>
     let mut settings = launch.with_flags(settings);
     let parts = Parts::new(&settings)?;
     let reporter = Arc::new(Reporter::new(Progress::default(), now_ms()));
-    let manager = Arc::new(ServiceManager::of_process());
+    let manager = Arc::new(
+        ServiceManager::of_process().context("cannot start the thread that tells the service manager")?,
+    );
     let limit = Arc::new(Limit::new(&settings));
     let mut watch = JoinSet::new();
     watch.spawn({
@@ -84,6 +86,7 @@ pub async fn run(settings: Settings, launch: Launch) -> anyhow::Result<ExitCode>
                 }
                 manager.stopping();
                 running.stop().await?;
+                watch.shutdown().await;
                 tracing::info!("stopped");
                 return Ok(ExitCode::SUCCESS);
             }

@@ -2,8 +2,12 @@
 //! does not hang. Without `NOTIFY_SOCKET` nobody asked, and nothing is told.
 
 use std::convert::Infallible;
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::config::process_environment;
 
 /// How a service is, whenever its manager wants to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,12 +26,18 @@ enum Notice {
     Ready,
     Status(String),
     Watchdog,
+    Reloading,
+    Stopping,
 }
 
 /// Time between two looks at the state: how late it is told.
 const LOOK: Duration = Duration::from_millis(100);
 /// Least time between two lines of status.
 const STATUS: Duration = Duration::from_secs(1);
+/// Notices that may wait for a manager that does not read; further ones are left out.
+const QUEUE: usize = 16;
+/// Time in which the last notices may be sent when the process ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Longest line of status in characters.
 const MAX_STATUS: usize = 400;
 
@@ -77,27 +87,54 @@ fn one_line(text: &str) -> String {
 }
 
 /// The manager of this service, if there is one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ServiceManager {
     told: Mutex<Told>,
     watchdog: Option<Duration>,
+    /// To the thread that sends: a manager that does not read keeps only that one waiting.
+    queue: Option<SyncSender<Notice>>,
+    /// Ends when that thread has sent everything.
+    sent: Mutex<Receiver<Infallible>>,
 }
 
 impl ServiceManager {
     /// The one that started this process.
-    #[must_use]
-    pub fn of_process() -> Self {
-        Self { told: Mutex::default(), watchdog: socket::watchdog() }
+    ///
+    /// # Errors
+    /// If the thread that tells it cannot be started.
+    pub fn of_process() -> io::Result<Self> {
+        let (end, sent) = sync_channel(1);
+        let mut manager = Self {
+            told: Mutex::default(),
+            watchdog: socket::watchdog(),
+            queue: None,
+            sent: Mutex::new(sent),
+        };
+        if process_environment("NOTIFY_SOCKET").is_some() {
+            let (queue, notices) = sync_channel(QUEUE);
+            let send = move || {
+                let _end = end;
+                notices.iter().for_each(|notice| socket::tell(&notice));
+            };
+            std::thread::Builder::new().name("notify".to_owned()).spawn(send)?;
+            manager.queue = Some(queue);
+        }
+        Ok(manager)
     }
 
     fn told<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
         change(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether it will be told.
+    fn tell(&self, notice: Notice) -> bool {
+        self.queue.as_ref().is_none_or(|queue| queue.try_send(notice).is_ok())
+    }
+
     /// The service reads its settings again. It is ready again some time after [`ServiceManager::reloaded`].
     pub fn reloading(&self) {
         self.told(|told| (told.reloading, told.ready) = (true, false));
-        socket::reloading();
+        self.tell(Notice::Reloading);
     }
 
     /// The settings are in force, old or new: as soon as the service is ready, its manager hears of it.
@@ -108,7 +145,7 @@ impl ServiceManager {
     /// The service stops.
     pub fn stopping(&self) {
         self.told(|told| told.stopping = true);
-        socket::stopping();
+        self.tell(Notice::Stopping);
     }
 
     /// Tells what `state` gives, when it changes, for as long as this is polled.
@@ -118,9 +155,25 @@ impl ServiceManager {
         loop {
             looks.tick().await;
             let state = state();
-            for notice in self.told(|told| told.due(Instant::now(), &state, self.watchdog)) {
-                socket::tell(&notice);
-            }
+            self.told(|told| {
+                for notice in told.due(Instant::now(), &state, self.watchdog) {
+                    let ready = notice == Notice::Ready;
+                    // Others are told again anyway.
+                    if !self.tell(notice) && ready {
+                        told.ready = false;
+                    }
+                }
+            });
+        }
+    }
+}
+
+impl Drop for ServiceManager {
+    /// Gives what is queued a moment to be sent.
+    fn drop(&mut self) {
+        if self.queue.take().is_some() {
+            let sent = self.sent.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let _ = sent.recv_timeout(LAST_WORDS);
         }
     }
 }
@@ -142,18 +195,15 @@ mod socket {
             Notice::Ready => NotifyState::Ready,
             Notice::Status(text) => NotifyState::Status(text),
             Notice::Watchdog => NotifyState::Watchdog,
+            Notice::Stopping => NotifyState::Stopping,
+            Notice::Reloading => {
+                // systemd tells by the time that this answers its signal, and not an earlier one.
+                let now = NotifyState::monotonic_usec_now();
+                return send(
+                    &now.map_or(vec![NotifyState::Reloading], |now| vec![NotifyState::Reloading, now]),
+                );
+            }
         }]);
-    }
-
-    pub(super) fn reloading() {
-        match NotifyState::monotonic_usec_now() {
-            Ok(now) => send(&[NotifyState::Reloading, now]),
-            Err(_) => send(&[NotifyState::Reloading]),
-        }
-    }
-
-    pub(super) fn stopping() {
-        send(&[NotifyState::Stopping]);
     }
 
     fn send(states: &[NotifyState<'_>]) {
@@ -170,10 +220,6 @@ mod socket {
     }
 
     pub(super) fn tell(_: &super::Notice) {}
-
-    pub(super) fn reloading() {}
-
-    pub(super) fn stopping() {}
 }
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ async fn without_redis_it_is_alive_and_not_ready() {
     manager.hears("READY=1").await;
     assert_eq!(get(port, "/readyz").await, Some((200, "ready: this warmer writes\n".to_owned())));
 
+    // From here on the manager does not read; that must stop nothing.
     place.redis.stop();
     wait_until("the outage to be told", PATIENCE, async || get(port, "/readyz").await.unwrap().0 == 503)
         .await;
