@@ -6,3 +6,5 @@ mod import;
 mod import_into_postgres;
 mod learning;
 mod log_reader;
+#[cfg(unix)]
+mod service;
