@@ -4,6 +4,7 @@
 //! Layout: `HTSF`, format version, kind, codec, 0, header length (u32 little-endian), header (MessagePack array),
 //! payload (gzip of MessagePack). See `docs/wire-format.md`.
 
+mod look;
 mod orders;
 
 use std::io::{Read, Write};
@@ -17,6 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::{DataVersion, Day};
 
+pub use look::{Look, look};
 pub use orders::OrderBlock;
 
 const MAGIC: &[u8; 4] = b"HTSF";
@@ -204,12 +206,9 @@ pub fn encode(kind: EntryKind, header: Header, payload: &[u8]) -> Result<Vec<u8>
     Ok(entry)
 }
 
-/// The header and payload of an entry, checked against what is expected.
-///
-/// # Errors
-/// The [`Damage`] that makes it a miss.
-#[allow(clippy::disallowed_methods, reason = "the owner of gzip and MessagePack")]
-pub fn decode<T: DeserializeOwned>(bytes: &[u8], expected: &Expected<'_>) -> Result<(Header, T), Damage> {
+/// Kind, header and payload as stored. Of the payload nothing is checked.
+#[allow(clippy::disallowed_methods, reason = "the owner of MessagePack")]
+fn open(bytes: &[u8]) -> Result<(u8, StoredHeader, &[u8]), Damage> {
     let (preamble, rest) = bytes.split_at_checked(PREAMBLE).ok_or(Damage::Truncated)?;
     if &preamble[..4] != MAGIC {
         return Err(Damage::Foreign);
@@ -220,13 +219,23 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], expected: &Expected<'_>) -> Res
     let length = u32::from_le_bytes([preamble[8], preamble[9], preamble[10], preamble[11]]);
     let (header, payload) = rest.split_at_checked(length as usize).ok_or(Damage::Truncated)?;
     let stored: StoredHeader = rmp_serde::from_slice(header).map_err(|_| Damage::Malformed)?;
+    Ok((preamble[5], stored, payload))
+}
+
+/// The header and payload of an entry, checked against what is expected.
+///
+/// # Errors
+/// The [`Damage`] that makes it a miss.
+#[allow(clippy::disallowed_methods, reason = "the owner of gzip and MessagePack")]
+pub fn decode<T: DeserializeOwned>(bytes: &[u8], expected: &Expected<'_>) -> Result<(Header, T), Damage> {
+    let (kind, stored, payload) = open(bytes)?;
     if stored.length != payload.len() as u64 {
         return Err(Damage::Truncated);
     }
     if stored.checksum != xxh3_64(payload) {
         return Err(Damage::Checksum);
     }
-    if preamble[5] != expected.kind as u8 || stored.header.question != expected.question {
+    if kind != expected.kind as u8 || stored.header.question != expected.question {
         return Err(Damage::OtherQuestion);
     }
     if stored.header.rules != expected.rules {

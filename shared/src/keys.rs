@@ -1,10 +1,13 @@
 //! Cache keys: the one place that makes them. `{}` is a Redis Cluster hash tag, so that all keys of one store lie in
 //! one slot. Pure.
 
+mod place;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::{Day, DayRange, Query};
+pub use place::Place;
 
 /// Prefix of all keys unless set otherwise; `1` is the version of the layout.
 pub const DEFAULT_PREFIX: &str = "hs:1:";
@@ -98,6 +101,13 @@ impl Keys {
             key: format!("{}answer:{}:{range}:{hash:032x}", self.prefix, query.document.name()),
             field: None,
         }
+    }
+
+    /// Whether a key of a whole document is that of a question's canonical text.
+    #[must_use]
+    pub fn is_of_question(&self, key: &str, canonical: &str) -> bool {
+        let hash = format!(":{:032x}", xxh3_128(canonical.as_bytes()));
+        key.starts_with(&self.answers()) && key.ends_with(&hash)
     }
 
     /// Counts the changes of a store's data.

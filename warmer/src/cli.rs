@@ -1,88 +1,79 @@
-//! The warmer's commands.
+//! The warmer's commands: one file each. Which settings a command takes follows from what it works on.
 
+mod completions;
+mod flush;
+mod import;
+mod inspect;
+mod man;
+mod once;
+mod pause;
+mod refresh;
 mod run;
+mod settings;
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
-use shared::cache::{Cache, Levels, RedisCache};
+use clap::{Parser, Subcommand, ValueEnum};
+use shared::cache::{Cache, Levels};
 use shared::config::Settings;
 use shared::keys::Keys;
-use shared::runtime::{ComputePool, program};
-use shared::source::Source;
-use shared::source::files::{FileSource, MappingChoice, ReadOptions};
-use shared::source::postgres::PostgresSource;
+use shared::runtime::program;
 
-use crate::import::{self, ImportArgs, Target};
-use crate::once::once;
 use crate::simulate::{self, SimulateArgs};
-use crate::warming::Warming;
+use settings::RedisAndPostgres;
 
 #[derive(Debug, Parser)]
 #[command(
     name = "warmer",
     version,
     about = "Keeps the answers of Hotshelf's dashboards ready in Redis",
-    after_help = "Examples:\n  warmer import export.csv --into postgres\n  warmer once --config config/warmer.toml\n  warmer run --config config/warmer.toml\n\n\
+    after_help = "Examples:\n  warmer import export.csv --into postgres\n  warmer once --config config/warmer.toml\n  \
+                  warmer run --config config/warmer.toml\n  warmer inspect hs:1:version:fleet\n\n\
                   Addresses and passwords may come from HOTSHELF_REDIS_URL and HOTSHELF_POSTGRES_URL.\n\
-                  Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong settings."
+                  Exit codes: 0 done, 1 failed or refused, 64 wrong usage, 78 wrong settings."
 )]
 struct Cli {
-    #[command(flatten)]
-    common: Common,
+    /// Settings file; also after the command, later ones override earlier ones
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Args)]
-struct Common {
-    /// Settings file; later ones override earlier ones
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Vec<PathBuf>,
-    /// Address of Redis, instead of redis.url
-    #[arg(long, global = true, value_name = "URL")]
-    redis: Option<String>,
-    /// Address of PostgreSQL, instead of postgres.url
-    #[arg(long, global = true, value_name = "URL")]
-    postgres: Option<String>,
-    /// Check the settings and exit
-    #[arg(long, global = true)]
-    check_config: bool,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Bring order files into PostgreSQL or a folder
-    Import(ImportArgs),
-    /// Read all stores and make every level ready, once
-    Once(OnceArgs),
-    /// Keep every level ready until asked to stop
-    Run,
+    Import(import::Import),
+    Once(once::Once),
+    Run(Run),
+    Inspect(inspect::Inspect),
+    Flush(flush::Flush),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
+    Refresh(refresh::Refresh),
     /// Replay requests against policies of what to keep
     Simulate(SimulateArgs),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  warmer once\n  warmer once --orders exports/ --redis redis://127.0.0.1:6379\n  warmer once --output json"
-)]
-struct OnceArgs {
-    /// Order files to read instead of PostgreSQL: a file or a folder
-    #[arg(long, value_name = "FILE|FOLDER")]
-    orders: Option<PathBuf>,
-    /// How the closing report is written
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+/// Keep every level ready until asked to stop
+///
+/// One warmer per key prefix writes; another one stands by and takes over when the first one ends.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  warmer run --config config/warmer.toml\n  \
+                        warmer run --config config/warmer.toml --check-config\n\n\
+                        SIGTERM or Ctrl-C: the stores under way are finished, then it ends. A second one ends it at once.")]
+struct Run {
+    #[command(flatten)]
+    settings: RedisAndPostgres,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
+    /// Tables for people
     Text,
+    /// One JSON document
     Json,
 }
 
@@ -92,54 +83,21 @@ pub async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<ExitCode, ExitCode> {
-    let Cli { common, command } = program::command_line()?;
-    let given = [("HOTSHELF_REDIS_URL", &common.redis), ("HOTSHELF_POSTGRES_URL", &common.postgres)];
-    let settings = program::settings(&common.config, &given)?;
-    if common.check_config {
-        println!("the settings fit");
-        return Ok(ExitCode::SUCCESS);
-    }
-    program::start_log(&settings)?;
-    Ok(program::end(match command {
-        Command::Import(args) => run_import(&settings, args).await,
-        Command::Once(args) => run_once(&settings, args).await,
-        Command::Run => run::run(&settings).await,
+    let Cli { config: first, command } = program::command_line()?;
+    let outcome = match command {
         Command::Simulate(args) => run_simulate(args).await,
-    }))
-}
-
-async fn run_import(settings: &Settings, args: ImportArgs) -> anyhow::Result<ExitCode> {
-    import::run(args, async |into| match into {
-        import::Into::Folder(folder) => Ok(Target::Folder(folder)),
-        import::Into::Postgres => Ok(Target::Postgres(PostgresSource::new(&settings.postgres)?)),
-    })
-    .await
-}
-
-async fn run_once(settings: &Settings, args: OnceArgs) -> anyhow::Result<ExitCode> {
-    let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
-    // Before anything is read: what is made must have somewhere to go.
-    cache.ping().await?;
-    let source = match &args.orders {
-        Some(path) => {
-            tracing::info!(path = %path.display(), "reading order files");
-            let options = ReadOptions::default();
-            Source::Files(FileSource::open(path.clone(), &MappingChoice::Auto, &options).await?)
-        }
-        None => Source::Postgres(PostgresSource::new(&settings.postgres)?),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Import(args) => import::run(&settings::load(&first, &args.settings)?, args.import).await,
+        Command::Once(args) => once::run(&settings::load(&first, &args.settings)?, args).await,
+        Command::Run(args) => run::run(&settings::load(&first, &args.settings)?).await,
+        Command::Inspect(args) => inspect::run(&settings::load(&first, &args.settings)?, args).await,
+        Command::Flush(args) => flush::run(&settings::load(&first, &args.settings)?, args).await,
+        Command::Pause(args) => pause::run(&settings::load(&first, &args.settings)?, args).await,
+        Command::Resume(args) => pause::resume(&settings::load(&first, &args.settings)?, args).await,
+        Command::Refresh(args) => refresh::run(&settings::load(&first, &args.settings)?, args).await,
     };
-    let levels = levels(settings, cache);
-    let compute = ComputePool::new(settings.warm.threads, settings.warm.parallel_stores)
-        .context("cannot start the computing threads; lower warm.threads")?;
-    let warming = Warming::new(settings, source, levels, compute);
-    let mut show = Show::new();
-    let report = once(&warming, |done, total| show.update(done, total)).await?;
-    show.finish();
-    match args.output {
-        Output::Text => println!("{}", report.text()),
-        Output::Json => println!("{}", report.json()?),
-    }
-    Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(program::end(outcome))
 }
 
 async fn run_simulate(args: SimulateArgs) -> anyhow::Result<ExitCode> {
@@ -153,44 +111,4 @@ async fn run_simulate(args: SimulateArgs) -> anyhow::Result<ExitCode> {
 pub fn levels(settings: &Settings, cache: Cache) -> Levels {
     let keys = Keys::new(&settings.prefix);
     Levels::new(cache, keys, settings.rules.fingerprint(), settings.ttl, settings.max_inflated)
-}
-
-/// Progress by stores: a bar at a terminal, log lines elsewhere.
-struct Show {
-    bar: Option<ProgressBar>,
-    logged: Instant,
-}
-
-/// Time between two log lines.
-const PERIOD: Duration = Duration::from_secs(5);
-
-impl Show {
-    fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(0);
-            if let Ok(style) =
-                ProgressStyle::with_template("warming {wide_bar} {pos}/{len} stores {elapsed} (eta {eta})")
-            {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Self { bar, logged: Instant::now() }
-    }
-
-    fn update(&mut self, done: usize, total: usize) {
-        if let Some(bar) = &self.bar {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        } else if self.logged.elapsed() >= PERIOD {
-            self.logged = Instant::now();
-            tracing::info!(done, total, "warming stores");
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::changes::Watcher;
+use crate::operate::OperatorRequest;
 use crate::queue::{Priority, Queue, Work};
 use crate::shelf::{self, Shelf};
 use crate::store::StoreJob;
@@ -239,15 +240,15 @@ impl Daemon {
         {
             tracing::info!(paused, "warming was {}", if paused { "paused" } else { "resumed" });
         }
-        for request in self.warming.levels.take_requests(MOST_ASKS).await {
-            match request.as_str() {
-                "cycle" => self.take(Request::Cycle),
-                other => match other.strip_prefix("refresh ") {
-                    Some(stores) => {
-                        self.take(Request::Refresh(stores.split(',').map(str::to_owned).collect()));
-                    }
-                    None => tracing::warn!(request = other, "a request is not understood"),
-                },
+        // What is asked while it is paused waits in Redis: nothing is begun now, and nothing forgotten.
+        if !self.progress.is_paused() {
+            for request in self.warming.levels.take_requests(MOST_ASKS).await {
+                match OperatorRequest::parse(&request) {
+                    Ok(OperatorRequest::Cycle) => self.take(Request::Cycle),
+                    Ok(OperatorRequest::Refresh { stores }) => self.take(Request::Refresh(stores)),
+                    Ok(OperatorRequest::LookAgain) => self.look_again(),
+                    Err(error) => tracing::warn!(request, error = %error, "a request is not understood"),
+                }
             }
         }
         self.progress.note(|counts| {
@@ -256,6 +257,13 @@ impl Daemon {
             counts.waiting = self.queue.len();
             counts.answers_kept = self.shelf.kept_count();
         });
+    }
+
+    /// Entries were removed: finds out which are still there. The queue stays, and with it what is known to have changed.
+    fn look_again(&mut self) {
+        self.shelf.clear();
+        let (warming, scope) = (self.warming.clone(), self.shelf.scope().clone());
+        self.jobs.spawn(jobs::probe(warming, scope, Arc::clone(&self.hot)));
     }
 
     fn take(&mut self, request: Request) {

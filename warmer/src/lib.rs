@@ -8,6 +8,9 @@
 //! - [`once`]: makes every level ready, once.
 //! - [`heat`]: what is asked for most of late, and what keeping it is worth.
 //! - [`simulate`]: replays requests against policies of what to keep.
+//! - [`level`]: the levels of the cache, as operators name them.
+//! - [`lease`]: the writer's lease, for as long as one command runs.
+//! - [`operate`]: what operators do to a cache by hand.
 //! - [`cli`]: the commands.
 
 pub mod answer;
@@ -17,8 +20,11 @@ pub mod daemon;
 pub mod fleet;
 pub mod heat;
 pub mod import;
+pub mod lease;
+pub mod level;
 pub mod log_reader;
 pub mod once;
+pub mod operate;
 pub mod queue;
 pub mod scope;
 pub mod shelf;

@@ -53,6 +53,8 @@ pub struct Report {
     pub failed: u64,
     /// The first of them, with the reason.
     pub failures: Vec<(String, String)>,
+    /// What was left as it was, because only some stores or levels were asked for.
+    pub notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -63,6 +65,7 @@ struct Json<'a> {
     seconds: BTreeMap<&'static str, f64>,
     failed: u64,
     failures: &'a [(String, String)],
+    notes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -168,6 +171,9 @@ impl Report {
             "{} stores, {} store-days kept, {} failed\n\n{levels}\n\n{steps}",
             self.stores, self.store_days, self.failed
         );
+        for note in &self.notes {
+            text.push_str(&format!("\n\n{note}"));
+        }
         for (store, reason) in &self.failures {
             text.push_str(&format!("\nfailed: store {store:?}: {reason}"));
         }
@@ -193,6 +199,7 @@ impl Report {
             seconds: self.times().into_iter().map(|(step, time)| (step, time.as_secs_f64())).collect(),
             failed: self.failed,
             failures: &self.failures,
+            notes: &self.notes,
         })
     }
 }
