@@ -15,6 +15,7 @@ use crate::fleet;
 use crate::level::Level;
 use crate::operate::UnknownStores;
 use crate::operate::stores::check;
+use crate::operate::words::number;
 use crate::scope::Scope;
 use crate::store::{StoreJob, StoreOutcome, warm_levels};
 use crate::warming::{WarmError, Warming};
@@ -170,17 +171,16 @@ async fn known_directory(warming: &Warming) -> Directory {
 fn note_what_stays(report: &mut Report, selection: &Selection, all: bool, fleet: usize) {
     if !all {
         report.notes.push(format!(
-            "{} of {fleet} stores were read; the documents over all stores were left as they were, the versions of \
-             these stores changed",
-            report.stores
+            "{} of {} read: the documents over all stores, which need every store, were left as before",
+            report.stores,
+            number(fleet as u64, "store", "stores")
         ));
     }
-    if !Level::is_whole(&selection.levels) {
-        let left = Level::OF_STORES.into_iter().filter(|level| !level.is_in(&selection.levels));
-        let names: Vec<&str> = left.map(Level::name).collect();
-        report
-            .notes
-            .push(format!("{} left as it was, so the data do not count as confirmed", names.join(" and ")));
+    let left = Level::OF_STORES.into_iter().filter(|level| !level.is_in(&selection.levels));
+    let left: Vec<&str> = left.map(Level::name).collect();
+    if !left.is_empty() {
+        let left = left.join(", ");
+        report.notes.push(format!("left as before: {left}; so the data do not count as confirmed"));
     }
 }
 

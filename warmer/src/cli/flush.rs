@@ -21,8 +21,8 @@ Examples:
   warmer flush --store 1001 --store 1002 --yes
       what is made of these stores, documents of which they are a part included
 
-Only what the warmer can make again is removed: never the lease, versions, a pause, requests or states. Gateways forget
-what they hold of these stores at once; a warmer that runs makes it again.";
+Only what the warmer can make again is removed: never the lease, versions, a pause, requests or states. \
+Gateways forget what they hold of these stores at once; a warmer that runs makes it again.";
 
 /// Remove what is cached
 #[derive(Debug, Args)]

@@ -32,8 +32,8 @@ Examples:
   warmer once --force
       although a warmer runs: it stands by until this is done
 
-It writes as the one writer, and works also while warming is paused. Ctrl-C or SIGTERM gives up what is under way: stores
-that were written stay, whole.";
+It writes as the one writer, and works also while warming is paused. Ctrl-C or SIGTERM gives up what is \
+under way: stores that were written stay, whole.";
 
 /// Read stores and make their levels ready, once
 #[derive(Debug, Args)]

@@ -23,8 +23,8 @@ Examples:
   warmer pause --for 2h
       goes on by itself after two hours
 
-The warmer finishes the stores under way and then reads nothing from the database; what is cached is served, marked stale
-when its time is over. Pausing again changes nothing, unless --reason or --for is given.";
+The warmer finishes the stores under way and then reads nothing from the database; what is cached is \
+served, marked stale when its time is over. Pausing again changes nothing, unless --reason or --for is given.";
 
 /// Stop warming without stopping the warmer
 #[derive(Debug, Args)]
@@ -63,8 +63,7 @@ fn reason(text: &str) -> Result<String, String> {
 }
 
 fn lasting(text: &str) -> Result<Duration, String> {
-    let time =
-        humantime::parse_duration(text).map_err(|error| format!("{error}; write it as in 30m or 2h"))?;
+    let time = humantime::parse_duration(text).map_err(|_| "write it as in 30m or 2h".to_owned())?;
     if !(Duration::from_secs(1)..=LONGEST).contains(&time) {
         return Err("give a time from 1s to 366 days, or leave it out".to_owned());
     }

@@ -40,7 +40,8 @@ pub(super) struct PostgresAddress {
     postgres: Option<String>,
 }
 
-/// Of a command that works on Redis.
+// No doc comments here: clap would take them for the help of the command.
+// Of a command that works on Redis.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 pub(super) struct Redis {
@@ -50,7 +51,7 @@ pub(super) struct Redis {
     redis: RedisAddress,
 }
 
-/// Of a command that works on PostgreSQL.
+// Of a command that works on PostgreSQL.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 pub(super) struct Postgres {
@@ -60,7 +61,7 @@ pub(super) struct Postgres {
     postgres: PostgresAddress,
 }
 
-/// Of a command that works on both.
+// Of a command that works on both.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 pub(super) struct RedisAndPostgres {

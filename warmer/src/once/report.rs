@@ -9,6 +9,7 @@ use shared::cache::Write;
 use shared::entry::{self, EntryKind};
 
 use super::seconds;
+use crate::operate::words::number;
 
 /// Entries and bytes of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,11 +169,13 @@ impl Report {
             }
         }
         let mut text = format!(
-            "{} stores, {} store-days kept, {} failed\n\n{levels}\n\n{steps}",
-            self.stores, self.store_days, self.failed
+            "{}, {} store-days kept, {} failed\n\n{levels}\n\n{steps}",
+            number(self.stores, "store", "stores"),
+            self.store_days,
+            self.failed
         );
-        for note in &self.notes {
-            text.push_str(&format!("\n\n{note}"));
+        if !self.notes.is_empty() {
+            text.push_str(&format!("\n\n{}", self.notes.join("\n")));
         }
         for (store, reason) in &self.failures {
             text.push_str(&format!("\nfailed: store {store:?}: {reason}"));

@@ -9,7 +9,7 @@ use shared::entry::{self, EntryKind};
 use shared::keys::Place;
 use shared::model::{Directory, Query};
 
-use super::words::{size, table};
+use super::words::{number, size, table};
 use super::{Desk, OperateError, OperatorRequest, Writer};
 use crate::level::Level;
 
@@ -254,7 +254,7 @@ impl Amounts {
             .map(|(row, amount)| [row.name().to_owned(), amount.keys.to_string(), words(amount.bytes)])
             .collect();
         rows.push(["total".to_owned(), self.keys().to_string(), words(self.bytes())]);
-        table(["level", "keys", "memory"], 1, rows)
+        table(["level", "keys", "memory"], 1..3, rows)
     }
 }
 
@@ -267,8 +267,9 @@ impl Flushed {
             Some(writer) => format!("{} makes it again, within a second or, if paused, after `warmer resume`", writer.owner),
         };
         format!(
-            "removed {} keys; the versions of {} stores changed, so gateways forget them\n{next}",
-            self.keys, self.stores
+            "removed {}; the versions of {} changed, so gateways forget them\n{next}",
+            number(self.keys, "key", "keys"),
+            number(self.stores as u64, "store", "stores")
         )
     }
 }

@@ -58,7 +58,7 @@ pub async fn resume(desk: &Desk) -> Result<Switched, OperateError> {
 /// Who, since when, until when and why.
 #[must_use]
 pub fn describe(pause: &Pause, now: i64) -> String {
-    let mut text = format!("paused by {} at {} ({})", pause.by, iso(pause.since), ago(pause.since, now));
+    let mut text = format!("by {} at {} ({})", pause.by, iso(pause.since), ago(pause.since, now));
     if let Some(until) = pause.until {
         text.push_str(&format!(", until {} ({})", iso(until), ago(until, now)));
     }
@@ -74,16 +74,16 @@ impl Switched {
     pub fn text(&self, now: i64) -> String {
         let words = |paused: &Paused| match paused {
             Paused::No => "not paused".to_owned(),
-            Paused::Yes(pause) => describe(pause, now),
+            Paused::Yes(pause) => format!("paused {}", describe(pause, now)),
             Paused::Unexplained(text) => {
-                format!("paused; the key holds {text:?}, which does not say by whom")
+                format!("paused (the key holds {text:?}, which does not say by whom)")
             }
         };
         let first = match (&self.before, &self.after) {
             (Paused::No, Paused::No) => "warming was not paused".to_owned(),
             (before, Paused::No) => format!("warming resumes; it was {}", words(before)),
             (Paused::No, after) => format!("warming is {}", words(after)),
-            (before, after) if before == after => format!("warming was paused already: {}", words(after)),
+            (before, after) if before == after => format!("warming is {}, as before", words(after)),
             (before, after) => format!("warming is {}\nbefore: {}", words(after), words(before)),
         };
         format!("{first}\n{}", self.next())

@@ -1,5 +1,6 @@
 //! Times and sizes as people read them.
 
+use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -38,7 +39,7 @@ pub fn lasting(time: Duration) -> String {
 #[must_use]
 pub fn bytes(count: u64) -> String {
     if count < 1024 {
-        return format!("{count} bytes");
+        return number(count, "byte", "bytes");
     }
     format!("{} ({count} bytes)", bytesize::ByteSize(count).display().iec())
 }
@@ -51,17 +52,21 @@ pub fn size(count: u64) -> String {
 
 /// A number with its noun.
 #[must_use]
-pub fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+pub fn number(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// A table without lines: a header, and all columns but the first `left` ones to the right.
+/// A table without lines; the columns `numbers` lie to the right.
 #[must_use]
-pub(crate) fn table<const N: usize>(header: [&str; N], left: usize, rows: Vec<[String; N]>) -> String {
+pub(crate) fn table<const N: usize>(
+    header: [&str; N],
+    numbers: Range<usize>,
+    rows: Vec<[String; N]>,
+) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     table.add_rows(rows);
-    for column in table.column_iter_mut().skip(left) {
+    for column in table.column_iter_mut().skip(numbers.start).take(numbers.len()) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     unpadded(&table)
@@ -94,6 +99,6 @@ mod tests {
         assert_eq!(ago(12_000, 0), "in 12s");
         assert_eq!(ago(5, 0), "now");
         assert_eq!(lasting(Duration::from_millis(90_061_001)), "1day 1h");
-        assert_eq!((bytes(1), bytes(2048)), ("1 bytes".to_owned(), "2.0 KiB (2048 bytes)".to_owned()));
+        assert_eq!((bytes(1), bytes(2048)), ("1 byte".to_owned(), "2.0 KiB (2048 bytes)".to_owned()));
     }
 }

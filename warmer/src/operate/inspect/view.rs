@@ -9,7 +9,7 @@ use shared::keys::Place;
 use super::{Found, Holds, Inspection};
 use crate::operate::content;
 use crate::operate::pause::describe;
-use crate::operate::words::{ago, bytes, count, facts, iso, lasting, size, table};
+use crate::operate::words::{ago, bytes, facts, iso, lasting, number, size, table};
 
 /// Bytes of something unknown that are shown.
 const SHOWN_BYTES: usize = 200;
@@ -77,7 +77,7 @@ impl Inspection {
             }
             Holds::Paused(paused) => {
                 let words = match paused {
-                    Paused::Yes(pause) => describe(pause, shown.now),
+                    Paused::Yes(pause) => format!("paused {}", describe(pause, shown.now)),
                     Paused::Unexplained(text) => format!("paused; {text:?} does not say by whom"),
                     Paused::No => "resumed this moment".to_owned(),
                 };
@@ -85,7 +85,7 @@ impl Inspection {
                 String::new()
             }
             Holds::Requests(requests, all) => {
-                rows.push(("waiting", count(*all, "request", "requests")));
+                rows.push(("waiting", number(*all, "request", "requests")));
                 let words = |request: &Result<_, String>| match request {
                     Ok(request) => crate::operate::OperatorRequest::describe(request),
                     Err(text) => format!("not understood: {text:?}"),
@@ -266,7 +266,11 @@ fn fields_table(fields: &[(String, Found)], shown: &Shown<'_>) -> String {
             ],
         }
     };
-    table(["field", "state", "computed", "stored", "inflated", "holds"], 2, fields.iter().map(row).collect())
+    table(
+        ["field", "state", "computed", "stored", "inflated", "holds"],
+        2..5,
+        fields.iter().map(row).collect(),
+    )
 }
 
 /// The content of a field in a few words.
@@ -274,14 +278,14 @@ fn in_short(content: &shared::cache::levels::Content) -> String {
     use shared::cache::levels::Content;
     match content {
         Content::DayCell(cell) if cell.is_empty() => "no lines".to_owned(),
-        Content::DayCell(cell) => count(cell.lines, "line", "lines"),
+        Content::DayCell(cell) => number(cell.lines, "line", "lines"),
         Content::ProductCell(cell) if cell.lines == 0 => "no lines".to_owned(),
-        Content::ProductCell(cell) => count(cell.keys.len() as u64, "product", "products"),
+        Content::ProductCell(cell) => number(cell.keys.len() as u64, "product", "products"),
         Content::Store(store) => {
             let until = store.days.last().map(|day| format!(" until {day}")).unwrap_or_default();
-            format!("{}, {}{until}", store.name, count(store.lines, "line", "lines"))
+            format!("{}, {}{until}", store.name, number(store.lines, "line", "lines"))
         }
-        Content::Stores(stores) => count(*stores, "store", "stores"),
+        Content::Stores(stores) => number(*stores, "store", "stores"),
         Content::Orders(_) | Content::Partial(_) | Content::Answer(_) => String::new(),
     }
 }
@@ -302,7 +306,7 @@ fn head(text: &str, lines: Option<usize>) -> String {
     match lines {
         Some(lines) if all > lines => {
             let first: Vec<&str> = text.lines().take(lines).collect();
-            let left = count((all - lines) as u64, "line", "lines");
+            let left = number((all - lines) as u64, "line", "lines");
             format!("{}\n… and {left} more: --full shows all, --head N as many as you like", first.join("\n"))
         }
         _ => text.to_owned(),
