@@ -11,6 +11,8 @@ mod refresh;
 mod run;
 mod settings;
 
+use std::fmt::Display;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -100,9 +102,18 @@ async fn run() -> Result<ExitCode, ExitCode> {
     Ok(program::end(outcome))
 }
 
+/// Prints a text and the end of its line. A reader that has seen enough (`| head`) is no failure.
+fn print(text: impl Display) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
 async fn run_simulate(args: SimulateArgs) -> anyhow::Result<ExitCode> {
     let report = tokio::task::spawn_blocking(move || simulate::run(&args)).await??;
-    println!("{report}");
+    print(report)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use super::Cli;
+use super::{Cli, print};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,9 +23,8 @@ pub(super) struct Completions {
 }
 
 pub(super) fn run(args: &Completions) -> anyhow::Result<ExitCode> {
-    use std::io::Write as _;
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "warmer", &mut script);
-    std::io::stdout().lock().write_all(&script)?;
+    print(String::from_utf8_lossy(&script).trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use shared::config::Settings;
 
-use super::Output;
 use super::settings::Redis;
+use super::{Output, print};
 use crate::level::Level;
 use crate::operate::{Desk, flush};
 
@@ -80,24 +80,24 @@ pub(super) async fn run(settings: &Settings, args: Flush) -> anyhow::Result<Exit
     let is_text = args.output == Output::Text;
     if planned.keys() == 0 {
         if is_text {
-            println!("nothing to remove: no such key begins with {:?}", settings.prefix);
+            print(format!("nothing to remove: no such key begins with {:?}", settings.prefix))?;
         } else {
-            println!("{}", json!({ "removed": false, "planned": planned.json() }));
+            print(json!({ "removed": false, "planned": planned.json() }))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
     if is_text {
-        println!("{}", planned.text());
+        print(planned.text())?;
     }
     if !args.yes && !agreed()? {
         if !is_text {
-            println!("{}", json!({ "removed": false, "planned": planned.json() }));
+            print(json!({ "removed": false, "planned": planned.json() }))?;
         }
         return Ok(ExitCode::FAILURE);
     }
     let flushed = flush::execute(&desk, &wanted).await?;
     if is_text {
-        println!("{}", flushed.text());
+        print(flushed.text())?;
     } else {
         let done = json!({
             "removed": true,
@@ -106,7 +106,7 @@ pub(super) async fn run(settings: &Settings, args: Flush) -> anyhow::Result<Exit
             "stores": flushed.stores,
             "writer": flushed.writer,
         });
-        println!("{done}");
+        print(done)?;
     }
     Ok(ExitCode::SUCCESS)
 }

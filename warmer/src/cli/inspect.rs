@@ -6,8 +6,8 @@ use clap::Args;
 use shared::config::Settings;
 use shared::runtime::now_ms;
 
-use super::Output;
 use super::settings::Redis;
+use super::{Output, print};
 use crate::operate::Desk;
 use crate::operate::inspect::{Shown, inspect};
 
@@ -55,8 +55,8 @@ pub(super) async fn run(settings: &Settings, args: Inspect) -> anyhow::Result<Ex
         head: (!args.full).then_some(args.head),
     };
     match args.output {
-        Output::Text => println!("{}", inspection.text(&shown)),
-        Output::Json => println!("{}", inspection.json(&shown)),
+        Output::Text => print(inspection.text(&shown))?,
+        Output::Json => print(inspection.json(&shown))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _};
 
-use super::Cli;
+use super::{Cli, print};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +24,6 @@ pub(super) struct Man {
 }
 
 pub(super) fn run(args: &Man) -> anyhow::Result<ExitCode> {
-    use std::io::Write as _;
     match &args.dir {
         Some(dir) => {
             let failed =
@@ -35,7 +34,7 @@ pub(super) fn run(args: &Man) -> anyhow::Result<ExitCode> {
         None => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-            std::io::stdout().lock().write_all(&page)?;
+            print(String::from_utf8_lossy(&page).trim_end())?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -16,7 +16,7 @@ use shared::source::files::{FileSource, MappingChoice, ReadOptions};
 use shared::source::postgres::PostgresSource;
 
 use super::settings::RedisAndPostgres;
-use super::{Output, levels};
+use super::{Output, levels, print};
 use crate::lease::Lease;
 use crate::level::Level;
 use crate::once::{Report, Selection, once_of};
@@ -99,8 +99,8 @@ pub(super) async fn run(settings: &Settings, args: Once) -> anyhow::Result<ExitC
     lease.give_back().await;
     let report = outcome?;
     match args.output {
-        Output::Text => println!("{}", report.text()),
-        Output::Json => println!("{}", report.json()?),
+        Output::Text => print(report.text())?,
+        Output::Json => print(report.json()?)?,
     }
     Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

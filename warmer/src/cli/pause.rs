@@ -7,8 +7,8 @@ use clap::Args;
 use shared::config::{Settings, process_environment};
 use shared::runtime::now_ms;
 
-use super::Output;
 use super::settings::Redis;
+use super::{Output, print};
 use crate::operate::pause::Switched;
 use crate::operate::{Desk, pause, who};
 
@@ -74,21 +74,20 @@ pub(super) async fn run(settings: &Settings, args: Pause) -> anyhow::Result<Exit
     let desk = Desk::open(settings).await?;
     let user = ["SUDO_USER", "USER", "LOGNAME", "USERNAME"].into_iter().find_map(process_environment);
     let switched = pause::pause(&desk, who(user), args.reason, args.lasts, now_ms()).await?;
-    print(&switched, args.output);
-    Ok(ExitCode::SUCCESS)
+    show(&switched, args.output)
 }
 
 pub(super) async fn resume(settings: &Settings, args: Resume) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(settings).await?;
-    print(&pause::resume(&desk).await?, args.output);
-    Ok(ExitCode::SUCCESS)
+    show(&pause::resume(&desk).await?, args.output)
 }
 
-fn print(switched: &Switched, output: Output) {
+fn show(switched: &Switched, output: Output) -> anyhow::Result<ExitCode> {
     match output {
-        Output::Text => println!("{}", switched.text(now_ms())),
-        Output::Json => println!("{}", switched.json()),
+        Output::Text => print(switched.text(now_ms()))?,
+        Output::Json => print(switched.json())?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

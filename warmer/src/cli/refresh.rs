@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use shared::config::Settings;
 
-use super::Output;
 use super::settings::Redis;
+use super::{Output, print};
 use crate::operate::Desk;
 use crate::operate::refresh::{Wanted, refresh};
 
@@ -44,8 +44,8 @@ pub(super) async fn run(settings: &Settings, args: Refresh) -> anyhow::Result<Ex
     };
     let asked = refresh(&Desk::open(settings).await?, &wanted).await?;
     match args.output {
-        Output::Text => println!("{}", asked.text()),
-        Output::Json => println!("{}", serde_json::to_string(&asked)?),
+        Output::Text => print(asked.text())?,
+        Output::Json => print(serde_json::to_string(&asked)?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
