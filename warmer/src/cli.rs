@@ -17,12 +17,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use shared::cache::{Cache, Levels};
-use shared::config::Settings;
-use shared::keys::Keys;
 use shared::runtime::program;
 
 use crate::simulate::{self, SimulateArgs};
+pub use crate::warming::levels;
 use settings::RedisAndPostgres;
 
 #[derive(Debug, Parser)]
@@ -115,11 +113,4 @@ async fn run_simulate(args: SimulateArgs) -> anyhow::Result<ExitCode> {
     let report = tokio::task::spawn_blocking(move || simulate::run(&args)).await??;
     print(report)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The levels of these settings in a cache.
-#[must_use]
-pub fn levels(settings: &Settings, cache: Cache) -> Levels {
-    let keys = Keys::new(&settings.prefix);
-    Levels::new(cache, keys, settings.rules.fingerprint(), settings.ttl, settings.max_inflated)
 }

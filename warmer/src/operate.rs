@@ -15,8 +15,8 @@ use std::time::Duration;
 use shared::cache::{Cache, CacheError, Levels, Patience, Read, RedisCache};
 use shared::config::Settings;
 use shared::entry::EncodeError;
-use shared::keys::Keys;
 
+use crate::warming::levels;
 pub use request::OperatorRequest;
 pub use stores::UnknownStores;
 
@@ -72,13 +72,7 @@ impl Desk {
         let redis = RedisCache::connect(&settings.redis)?;
         let cache = Cache::Redis(redis.clone());
         cache.ping().await?;
-        let levels = Levels::new(
-            cache,
-            Keys::new(&settings.prefix),
-            settings.rules.fingerprint(),
-            settings.ttl,
-            settings.max_inflated,
-        );
+        let levels = levels(settings, cache);
         Ok(Self { redis, levels })
     }
 

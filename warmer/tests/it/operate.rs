@@ -28,9 +28,10 @@ const ROWS: &str = "INSERT INTO orders (order_id, store_id, store_name, ordered_
 
 struct Place {
     // Held so that it lives as long as the test.
-    _redis: RedisServer,
+    _server: RedisServer,
     client: tokio_postgres::Client,
     folder: TempDir,
+    redis: RedisCache,
     cache: Cache,
     levels: Levels,
 }
@@ -53,21 +54,22 @@ impl Place {
         tokio::spawn(connection);
         client.batch_execute(SCHEMA).await.unwrap();
         client.batch_execute(ROWS).await.unwrap();
-        let redis = RedisServer::start().await;
+        let server = RedisServer::start().await;
         let folder = tempfile::tempdir().unwrap();
         // A cycle comes only when it is asked for, and changes are told by nobody.
         let text = format!(
             "[redis]\nurl = {:?}\nprefix = {PREFIX:?}\nconnect_timeout = \"10s\"\nbulk_timeout = \"10s\"\n\
              [postgres]\nurl = {url:?}\n[changes]\nmode = \"off\"\n\
              [warm]\ninterval = \"1h\"\nlease = \"3s\"\nhot_share = 0.3\n",
-            redis.url()
+            server.url()
         );
         let file = folder.path().join("warmer.toml");
         std::fs::write(&file, text).unwrap();
         let settings = Settings::load(&[file], &|_| None).unwrap();
-        let cache = Cache::Redis(RedisCache::connect(&settings.redis).unwrap());
+        let redis = RedisCache::connect(&settings.redis).unwrap();
+        let cache = Cache::Redis(redis.clone());
         let levels = warmer::cli::levels(&settings, cache.clone());
-        Self { _redis: redis, client, folder, cache, levels }
+        Self { _server: server, client, folder, redis, cache, levels }
     }
 
     fn settings(&self) -> PathBuf {

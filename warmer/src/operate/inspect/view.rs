@@ -1,8 +1,8 @@
 //! A key that was looked at, as text and as JSON.
 
 use serde_json::{Value, json};
-use shared::cache::Ttl;
 use shared::cache::levels::{Inspected, Paused};
+use shared::cache::{KeyType, Ttl};
 use shared::entry::{Damage, EntryKind, Look};
 use shared::keys::Place;
 
@@ -94,7 +94,13 @@ impl Inspection {
             }
             Holds::Status(status) => head(&pretty(status), shown.head),
             Holds::Unknown(value) => {
-                rows.push(("value", format!("{}, not an entry", bytes(value.len() as u64))));
+                let words = match self.facts.key_type {
+                    KeyType::String => format!("{}, not an entry", bytes(value.len() as u64)),
+                    KeyType::Hash => "a hash, which Hotshelf has not here".to_owned(),
+                    KeyType::List => "a list, which Hotshelf has not here".to_owned(),
+                    KeyType::Other => "of a type that Hotshelf does not use".to_owned(),
+                };
+                rows.push(("value", words));
                 let text = String::from_utf8_lossy(value.get(..SHOWN_BYTES).unwrap_or(value)).into_owned();
                 text.escape_debug().to_string()
             }

@@ -97,12 +97,26 @@ async fn stuck(place: &Place, act: impl AsyncFnOnce(u32)) -> String {
     stderr(&output)
 }
 
+/// Waits until the lease lasts longer than it did.
+async fn renewed(place: &Place) {
+    let lease = place.keys().lease().0;
+    let left =
+        async || place.redis.key_facts(&lease).await.unwrap().and_then(|facts| facts.ttl).unwrap_or_default();
+    let mut before = left().await;
+    wait_until("a renewal", PATIENCE, async || {
+        let now = left().await;
+        std::mem::replace(&mut before, now) < now
+    })
+    .await;
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_ends_it_and_gives_the_lease_back() {
     let place = Place::new().await;
     for signal in ["TERM", "INT"] {
         let said = stuck(&place, async |id| {
+            renewed(&place).await;
             let kill =
                 std::process::Command::new("kill").arg(format!("-{signal}")).arg(id.to_string()).status();
             assert!(kill.unwrap().success());
