@@ -259,9 +259,9 @@ impl Daemon {
         });
     }
 
-    /// Entries were removed: finds out which are still there. The queue stays, and with it what is known to have changed.
+    /// Entries were removed: finds out which are still there, also while a cycle is under way that looked before. The
+    /// documents over all stores follow from the stores that are made again.
     fn look_again(&mut self) {
-        self.shelf.clear();
         let (warming, scope) = (self.warming.clone(), self.shelf.scope().clone());
         self.jobs.spawn(jobs::probe(warming, scope, Arc::clone(&self.hot)));
     }

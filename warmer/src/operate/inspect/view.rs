@@ -7,9 +7,9 @@ use shared::entry::{Damage, EntryKind, Look};
 use shared::keys::Place;
 
 use super::{Found, Holds, Inspection};
-use crate::operate::content;
 use crate::operate::pause::describe;
 use crate::operate::words::{ago, bytes, facts, iso, lasting, number, size, table};
+use crate::operate::{Writer, content};
 
 /// Bytes of something unknown that are shown.
 const SHOWN_BYTES: usize = 200;
@@ -67,12 +67,7 @@ impl Inspection {
             }
             Holds::Owner(writer, owner) => {
                 rows.push(("owner", owner.clone()));
-                let now = match writer {
-                    None => "nobody has the lease now".to_owned(),
-                    Some(writer) if writer.owner == *owner => "it has the lease now".to_owned(),
-                    Some(writer) => format!("{} has the lease now", writer.owner),
-                };
-                rows.push(("writer", now));
+                rows.push(("writer", who_writes(writer.as_ref(), owner)));
                 String::new()
             }
             Holds::Paused(paused) => {
@@ -94,13 +89,7 @@ impl Inspection {
             }
             Holds::Status(status) => head(&pretty(status), shown.head),
             Holds::Unknown(value) => {
-                let words = match self.facts.key_type {
-                    KeyType::String => format!("{}, not an entry", bytes(value.len() as u64)),
-                    KeyType::Hash => "a hash, which Hotshelf has not here".to_owned(),
-                    KeyType::List => "a list, which Hotshelf has not here".to_owned(),
-                    KeyType::Other => "of a type that Hotshelf does not use".to_owned(),
-                };
-                rows.push(("value", words));
+                rows.push(("value", unknown(self.facts.key_type, value.len())));
                 let text = String::from_utf8_lossy(value.get(..SHOWN_BYTES).unwrap_or(value)).into_owned();
                 text.escape_debug().to_string()
             }
@@ -152,6 +141,23 @@ impl Inspection {
         };
         merge(&mut all, json!({ name: value }));
         all
+    }
+}
+
+fn who_writes(writer: Option<&Writer>, owner: &str) -> String {
+    match writer {
+        None => "nobody has the lease now".to_owned(),
+        Some(writer) if writer.owner == owner => "it has the lease now".to_owned(),
+        Some(writer) => format!("{} has the lease now", writer.owner),
+    }
+}
+
+fn unknown(key_type: KeyType, length: usize) -> String {
+    match key_type {
+        KeyType::String => format!("{}, not an entry", bytes(length as u64)),
+        KeyType::Hash => "a hash, which Hotshelf has not here".to_owned(),
+        KeyType::List => "a list, which Hotshelf has not here".to_owned(),
+        KeyType::Other => "of a type that Hotshelf does not use".to_owned(),
     }
 }
 
