@@ -6,5 +6,6 @@ mod import;
 mod import_into_postgres;
 mod learning;
 mod log_reader;
+mod operate;
 #[cfg(unix)]
 mod service;
