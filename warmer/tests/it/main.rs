@@ -5,3 +5,4 @@ mod daemon;
 mod import;
 mod import_into_postgres;
 mod log_reader;
+mod simulate;
