@@ -15,14 +15,16 @@
     reason = "a bench that cannot run has no result"
 )]
 
+use std::path::Path;
 use std::time::Instant;
 
 use shared::access_log::Event;
 use shared::answers::parameters::Asked;
-use shared::config::{HeatSettings, Settings};
+use shared::config::Settings;
 use shared::model::RelativeAsk;
 use warmer::heat::keep::Keeper;
 use warmer::heat::{HALF_LIFE_MS, Heat};
+use warmer::interest::{Interest, Limits};
 use warmer::log_reader::{LogReader, ReaderSettings};
 
 #[path = "support/sample.rs"]
@@ -30,7 +32,8 @@ mod sample;
 use sample::Random;
 
 const LINES: usize = 1_000_000;
-const POLL_BYTES: usize = 8 << 20;
+/// As the daemon has it.
+const POLL_BYTES: usize = 4 << 20;
 const ROUNDS: usize = 5;
 const DISTINCT: u64 = 10_000_000;
 const RANKED: usize = 1_000;
@@ -51,8 +54,10 @@ fn main() {
     println!("{result}");
 }
 
-fn settings() -> HeatSettings {
-    Settings::load(&[], &|_| None).unwrap().heat
+/// The settings without a file.
+fn limits() -> Limits {
+    let settings = Settings::load(&[], &|_| None).unwrap();
+    Limits::new(&settings.heat, settings.warm.floor, settings.warm.answers)
 }
 
 /// A question's text as it is remembered.
@@ -60,35 +65,58 @@ fn question(number: u64) -> String {
     format!("overview?from=-6&to=+0&store={number}")
 }
 
+/// Seconds of the processor, of `ROUNDS` rounds each: reading alone; reading and heat; and all that the daemon learns.
 fn rank() -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
     std::fs::write(&path, sample::sample(LINES)).unwrap();
-    let settings = settings();
-    let (mut seconds, mut read_seconds, mut distinct) = (Vec::new(), Vec::new(), 0);
+    let (limits, now) = (limits(), START_MS + LINES as u64 * 100);
+    let (mut read, mut heat, mut interest, mut distinct) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for _ in 0..ROUNDS {
-        let start = Instant::now();
-        let patterns = vec![path.to_str().unwrap().to_owned()];
-        let mut reader = LogReader::new(ReaderSettings::new(patterns)).unwrap();
-        let mut stores = Heat::new(HALF_LIFE_MS, settings.stores);
-        let mut questions = Heat::new(HALF_LIFE_MS, settings.questions);
-        let (mut lines, mut read, mut more) = (0, 0.0, true);
-        while more {
-            let polled = Instant::now();
-            let batch = reader.poll(POLL_BYTES, i64::MAX);
-            read += polled.elapsed().as_secs_f64();
-            lines += batch.counts.lines;
-            batch.events.iter().for_each(|event| record(event, &mut stores, &mut questions));
-            more = batch.more;
-        }
-        let now = START_MS + LINES as u64 * 100;
-        assert_eq!((lines, stores.ranking(now, RANKED).len()), (LINES as u64, 457));
-        assert_eq!(questions.ranking(now, RANKED).len(), RANKED);
-        seconds.push(start.elapsed().as_secs_f64());
-        read_seconds.push(read);
-        distinct = questions.len();
+        read.push(timed(|| each_event(&path, |_| {})));
+        heat.push(timed(|| {
+            let mut stores = Heat::new(limits.half_life_ms, limits.stores);
+            let mut questions = Heat::new(limits.half_life_ms, limits.questions);
+            each_event(&path, |event| record(event, &mut stores, &mut questions));
+            assert_eq!(stores.ranking(now, RANKED).len(), 457);
+            assert_eq!(questions.ranking(now, RANKED).len(), RANKED);
+            distinct = questions.len();
+        }));
+        interest.push(timed(|| {
+            let mut interest = Interest::new(limits);
+            each_event(&path, |event| {
+                let Event::Request(request) = event else { return };
+                interest.record(request, None, now as i64);
+            });
+            assert_eq!(interest.hot_stores(now, RANKED).len(), 457);
+            assert_eq!(interest.hot_questions(now, RANKED).len(), RANKED);
+        }));
     }
-    serde_json::json!({ "lines": LINES, "questions": distinct, "seconds": seconds, "read_seconds": read_seconds })
+    serde_json::json!({ "lines": LINES, "questions": distinct, "read": read, "heat": heat, "interest": interest })
+}
+
+fn each_event(path: &Path, mut of: impl FnMut(&Event)) {
+    let mut reader = LogReader::new(ReaderSettings::new(vec![path.to_str().unwrap().to_owned()])).unwrap();
+    let (mut lines, mut more) = (0, true);
+    while more {
+        let batch = reader.poll(POLL_BYTES, i64::MAX);
+        lines += batch.counts.lines;
+        batch.events.iter().for_each(&mut of);
+        more = batch.more;
+    }
+    assert_eq!(lines, LINES as u64);
+}
+
+fn timed(work: impl FnOnce()) -> f64 {
+    let before = on_processor();
+    work();
+    on_processor() - before
+}
+
+/// Seconds that this thread was on a processor, as Linux tells: on a busy machine the clock counts the others, too.
+fn on_processor() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e9
 }
 
 fn record(event: &Event, stores: &mut Heat<String>, questions: &mut Heat<String>) {
@@ -103,7 +131,7 @@ fn record(event: &Event, stores: &mut Heat<String>, questions: &mut Heat<String>
 
 fn heat_memory() -> serde_json::Value {
     let before = memory("VmRSS");
-    let mut heat = Heat::new(HALF_LIFE_MS, settings().questions);
+    let mut heat = Heat::new(HALF_LIFE_MS, limits().questions);
     for number in 0..DISTINCT {
         heat.record(&question(number), START_MS + number, 1.0);
     }
@@ -132,7 +160,7 @@ fn period() -> serde_json::Value {
     let mut random = Random::new(1);
     let mut keeper = Keeper::new(LARGE_BUDGET);
     let (mut milliseconds, mut most) = (Vec::new(), 0);
-    for number in 0..3_000_000_u64 {
+    for number in 0..1_500_000_u64 {
         // Favourites, and every other time a question that never comes again.
         let key = if number % 2 == 0 { random.rank(200_000) } else { 1_000_000 + number };
         let (key, before) = (question(key), keeper.watched());
