@@ -9,3 +9,4 @@ mod log_reader;
 mod operate;
 #[cfg(unix)]
 mod service;
+mod simulate;
