@@ -1,48 +1,22 @@
 //! The ladder: from a question to its document. Each step answers what it can; only what is really missing is fetched
-//! by the next one: L3 answer → L3 partials merged → L2 cells composed → source.
+//! by the next one: L4 ready response → L3 answer → L3 partials merged → L2 cells composed → source.
 
 mod fetch;
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use shared::access_log::Outcome;
 use shared::answers::Part;
 use shared::answers::compose::takes_partials;
+use shared::cache::levels::Stored;
 use shared::cache::{Read, StoredAnswer};
-use shared::entry::EntryKind;
+use shared::entry::{EntryKind, Header};
 use shared::model::{DataVersion, Directory, Document, Query};
 use shared::runtime::now_ms;
 
 use crate::app::App;
 use crate::problem::Problem;
-
-/// Which step gave the answer, for `X-Cache`: the lowest one that was needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
-    /// A whole document.
-    L3,
-    /// Merged partials.
-    L3Compose,
-    /// Composed cells.
-    L2Compose,
-    /// Order lines.
-    L1,
-    /// Something was read from the source.
-    Source,
-}
-
-impl Outcome {
-    /// As in `X-Cache`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::L3 => "l3",
-            Self::L3Compose => "l3-compose",
-            Self::L2Compose => "l2-compose",
-            Self::L1 => "l1",
-            Self::Source => "source",
-        }
-    }
-}
 
 /// Time spent, for `Server-Timing`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,11 +29,25 @@ pub struct Timing {
     pub source: Duration,
 }
 
-/// A document's `data` and what the headers say about it.
+/// What an answer holds of its document.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// `data` as JSON text.
+    Data(String),
+    /// The JSON response, to be sent as it is.
+    Ready {
+        /// Its body.
+        body: Bytes,
+        /// Whether the body is gzip.
+        gzip: bool,
+    },
+}
+
+/// A document and what the headers say about it.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// `data` as JSON text.
-    pub json: String,
+    /// The document.
+    pub content: Content,
     /// Version of the data it was made of.
     pub version: DataVersion,
     /// Where it came from.
@@ -90,7 +78,7 @@ impl Answer {
     }
 }
 
-/// Answers a question.
+/// Answers a question; with a ready response only where JSON is wanted.
 ///
 /// # Errors
 /// If what is missing can neither be read nor computed.
@@ -98,25 +86,33 @@ pub async fn answer(
     app: &App,
     query: &Query,
     directory: &std::sync::Arc<Directory>,
+    wants_json: bool,
 ) -> Result<Answer, Problem> {
     let mut timing = Timing::default();
     let start = Instant::now();
     if query.document == Document::Stores {
         return store_list(app, query, directory, timing).await;
     }
-    let stored = app.levels().read_answer(query).await;
+    let stored = match wants_json {
+        true => app.levels().read_ready(query).await,
+        false => match app.levels().read_answer(query).await {
+            Read::Hit((header, answer)) => Read::Hit(Stored::Answer { header, answer }),
+            Read::Miss => Read::Miss,
+            Read::Unavailable => Read::Unavailable,
+        },
+    };
     timing.cache += start.elapsed();
-    if let Read::Hit((header, stored)) = stored {
-        let confirmed = confirmed_at(app, query, directory).await.unwrap_or(header.computed_at);
-        return Ok(Answer {
-            json: stored.json,
-            version: header.data_version,
-            outcome: Outcome::L3,
-            computed_at: header.computed_at,
-            confirmed_at: confirmed.max(header.computed_at),
-            soft: app.levels().ttl().soft(EntryKind::Answer),
-            hard: hard(app, EntryKind::Answer),
-            timing,
+    if let Read::Hit(stored) = stored {
+        let confirmed = confirmed_at(app, query, directory).await;
+        return Ok(match stored {
+            Stored::Ready { header, body, gzip } => {
+                let content = Content::Ready { body, gzip };
+                whole(app, content, &header, confirmed, (Outcome::L4, EntryKind::Hot), timing)
+            }
+            Stored::Answer { header, answer } => {
+                let content = Content::Data(answer.json);
+                whole(app, content, &header, confirmed, (Outcome::L3, EntryKind::Answer), timing)
+            }
         });
     }
     let mut fetched = fetch::Fetched { part: Part::empty(), outcome: Outcome::L3Compose, timing };
@@ -130,6 +126,27 @@ pub async fn answer(
         fetch::cells(app, query, directory, &rest, &mut fetched).await?;
     }
     compose(app, query, directory, fetched).await
+}
+
+/// The answer that a stored document is.
+fn whole(
+    app: &App,
+    content: Content,
+    header: &Header,
+    confirmed: Option<i64>,
+    (outcome, kind): (Outcome, EntryKind),
+    timing: Timing,
+) -> Answer {
+    Answer {
+        content,
+        version: header.data_version,
+        outcome,
+        computed_at: header.computed_at,
+        confirmed_at: confirmed.unwrap_or(header.computed_at).max(header.computed_at),
+        soft: app.levels().ttl().soft(kind),
+        hard: hard(app, kind),
+        timing,
+    }
 }
 
 async fn compose(
@@ -156,7 +173,7 @@ async fn compose(
     let json = app.compute().run(finish).await??.json;
     timing.compute += start.elapsed();
     Ok(Answer {
-        json,
+        content: Content::Data(json),
         version,
         outcome,
         computed_at: now,
@@ -194,7 +211,7 @@ async fn store_list(
     let now = now_ms();
     Ok(Answer {
         version: DataVersion::of(json.as_bytes()),
-        json,
+        content: Content::Data(json),
         outcome: if confirmed.is_some() { Outcome::L3 } else { Outcome::Source },
         computed_at: confirmed.unwrap_or(now),
         confirmed_at: confirmed.unwrap_or(now),

@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING};
+use shared::answers::response::JSON;
 
 /// A representation of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub(crate) enum Format {
 impl Format {
     pub(crate) const fn content_type(self) -> &'static str {
         match self {
-            Self::Json => "application/json",
+            Self::Json => JSON,
             Self::MessagePack => "application/msgpack",
             Self::Csv => "text/csv; charset=utf-8",
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use shared::access_log::Outcome;
 use shared::answers::Data;
 use shared::answers::documents::OrderPage;
 use shared::answers::orders::day_lines;
@@ -16,7 +17,7 @@ use shared::runtime::now_ms;
 use shared::source::{Columns, ReadRequest};
 
 use crate::app::App;
-use crate::ladder::{Answer, Outcome, Timing};
+use crate::ladder::{Answer, Content, Timing};
 use crate::problem::Problem;
 
 /// Days that are looked up together at first; doubled while a page is not full, up to [`MOST_DAYS`].
@@ -80,7 +81,7 @@ pub async fn page(app: &App, ask: &OrdersAsk, query: &Query, days: Vec<Day>) -> 
     };
     let ttl = app.levels().ttl();
     Ok(Answer {
-        json,
+        content: Content::Data(json),
         version,
         outcome,
         computed_at: if computed_at == i64::MAX { now } else { computed_at },

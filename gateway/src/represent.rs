@@ -1,40 +1,27 @@
 //! From an answer to a response: envelope, representation, ETag and headers.
 
+use std::io::Read as _;
+
 use bytes::Bytes;
 use http::header::{
     AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LAST_MODIFIED, VARY,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use shared::answers::documents;
+use shared::answers::response::{GZIP_FROM, Meta, entity_tag, json_body};
 use shared::entry;
-use shared::model::{Day, Document, Query};
-use xxhash_rust::xxh3::xxh3_128;
+use shared::model::Document;
 
 use crate::csv::Table;
-use crate::ladder::Answer;
+use crate::ladder::{Answer, Content};
 use crate::negotiate::{self, Format};
 use crate::problem::Problem;
 
-/// Bodies below this are not compressed: headers weigh more.
-const GZIP_FROM: usize = 860;
-
-/// What the envelope says beside `data`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Meta {
-    /// Stores selected.
-    pub stores: u64,
-    /// First day.
-    pub from: Option<Day>,
-    /// Last day.
-    pub to: Option<Day>,
-    /// Last data day of the selection.
-    pub as_of: Option<Day>,
-    /// Equal versions mean equal data.
-    pub data_version: String,
-}
+/// Most bytes of a ready body, inflated: the longest list of products of 500 stores is a tenth of it.
+const MAX_INFLATED: u64 = 64 << 20;
 
 #[derive(Serialize)]
 struct Envelope<T> {
@@ -86,26 +73,12 @@ impl Shape {
         negotiate::format(headers, offered).ok_or_else(|| Problem::not_acceptable(&names.join(", ")))
     }
 
-    fn body(&self, format: Format, answer: &Answer, meta: Meta) -> Option<Vec<u8>> {
+    fn body(&self, format: Format, data: &str, meta: Meta) -> Option<Vec<u8>> {
         match format {
-            Format::Json => {
-                let meta = serde_json::to_string(&meta).ok()?;
-                Some(format!("{{\"data\":{},\"meta\":{meta}}}", answer.json).into_bytes())
-            }
-            Format::MessagePack => (self.pack)(&answer.json, meta),
-            Format::Csv => self.table.as_ref()?.write(&answer.json),
+            Format::Json => json_body(data, &meta).ok().map(String::into_bytes),
+            Format::MessagePack => (self.pack)(data, meta),
+            Format::Csv => self.table.as_ref()?.write(data),
         }
-    }
-}
-
-/// The envelope's meta of an answer.
-pub(crate) fn meta(query: &Query, answer: &Answer) -> Meta {
-    Meta {
-        stores: query.stores.len() as u64,
-        from: query.range.map(|range| range.from),
-        to: query.range.map(|range| range.to),
-        as_of: query.as_of,
-        data_version: answer.version.to_string(),
     }
 }
 
@@ -138,11 +111,7 @@ pub(crate) fn response(
     set(http::HeaderName::from_static("x-cache"), &format!("{}{stale}", answer.outcome.as_str()));
     set(http::HeaderName::from_static("server-timing"), &server_timing(answer));
     // Strong: one tag per representation, and gzip is one of its own.
-    let tag = |gzip: bool| {
-        let identity =
-            format!("{question}\n{rules:x}\n{}\n{}\n{gzip}", meta.data_version, format.content_type());
-        format!("\"{:032x}\"", xxh3_128(identity.as_bytes()))
-    };
+    let tag = |gzip: bool| entity_tag(question, rules, &meta.data_version, format.content_type(), gzip);
     let known: Vec<&str> =
         request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).collect();
     if let Some(tag) = [tag(gzip), tag(false)].iter().find(|tag| is_known(&known, tag)) {
@@ -154,16 +123,30 @@ pub(crate) fn response(
         tracing::error!(question, "a document cannot be represented");
         Problem::internal()
     };
-    let mut body = shape.body(format, answer, meta.clone()).ok_or_else(failed)?;
+    let (body, gzip) = match &answer.content {
+        Content::Data(data) => {
+            let body = shape.body(format, data, meta.clone()).ok_or_else(failed)?;
+            let gzip = gzip && body.len() >= GZIP_FROM;
+            let body = if gzip { entry::gzip(&body).map_err(|_| failed())? } else { body };
+            (Bytes::from(body), gzip)
+        }
+        Content::Ready { body, gzip: true } if !gzip => (inflate(body).ok_or_else(failed)?, false),
+        Content::Ready { body, gzip } => (body.clone(), *gzip),
+    };
     set(CONTENT_TYPE, format.content_type());
-    let gzip = gzip && body.len() >= GZIP_FROM;
     if gzip {
-        body = entry::gzip(&body).map_err(|_| failed())?;
         set(CONTENT_ENCODING, "gzip");
     }
     set(ETAG, &tag(gzip));
-    *response.body_mut() = Full::new(Bytes::from(body));
+    *response.body_mut() = Full::new(body);
     Ok(response)
+}
+
+/// A ready body for a client that does not take gzip.
+fn inflate(body: &[u8]) -> Option<Bytes> {
+    let mut plain = Vec::new();
+    entry::gunzip(body, MAX_INFLATED).read_to_end(&mut plain).ok()?;
+    Some(Bytes::from(plain))
 }
 
 /// If-None-Match compares weakly: `W/` does not count.

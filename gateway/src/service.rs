@@ -9,11 +9,13 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body as _;
 use shared::answers::parameters::{self, Asked, OrdersAsk, Route};
+use shared::answers::response::Meta;
 use shared::model::{Ask, Document, Query};
 use shared::runtime::now_ms;
 
 use crate::access_log::{Details, Pending};
 use crate::app::{App, Front};
+use crate::negotiate::Format;
 use crate::problem::Problem;
 use crate::{ladder, order_pages, represent};
 
@@ -160,8 +162,8 @@ async fn document<B>(app: &App, request: &Request<B>, ask: &Ask) -> Result<Respo
     let format = shape.negotiate(request.headers())?;
     let directory = app.directory().await?;
     let query = ask.resolve(&directory)?;
-    let answer = ladder::answer(app, &query, &directory).await?;
-    let meta = represent::meta(&query, &answer);
+    let answer = ladder::answer(app, &query, &directory, format == Format::Json).await?;
+    let meta = Meta::new(&query, answer.version);
     let rules = app.levels().rules();
     let (headers, question) = (request.headers().clone(), query.canonical());
     let write = move || represent::response(&headers, &shape, format, &question, rules, &meta, &answer);
@@ -182,7 +184,7 @@ async fn orders<B>(
     let store = directory.get(&ask.store_id).ok_or_else(|| Problem::unknown_store(&ask.store_id))?;
     let days = query.range.into_iter().flat_map(|range| store.days.within(range)).collect();
     let answer = order_pages::page(app, ask, &query, days).await?;
-    let meta = represent::meta(&query, &answer);
+    let meta = Meta::new(&query, answer.version);
     let rules = app.levels().rules();
     let cursor = ask.cursor.as_ref().map(ToString::to_string).unwrap_or_default();
     let question = format!("orders&limit={}&cursor={cursor}&{}", ask.limit, query.canonical());

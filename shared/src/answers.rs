@@ -5,6 +5,7 @@ pub mod compose;
 pub mod documents;
 pub mod orders;
 pub mod parameters;
+pub mod response;
 mod store_table;
 mod top_products;
 

@@ -22,8 +22,12 @@ pub use orders::OrderBlock;
 const MAGIC: &[u8; 4] = b"HTSF";
 /// Version of the layout of entries and payloads; another one is a miss.
 const FORMAT: u8 = 1;
-/// gzip of MessagePack, the only codec of this version.
+/// gzip of MessagePack: all but ready responses.
 const CODEC_GZIP_MESSAGEPACK: u8 = 1;
+/// A response body, plain.
+const CODEC_PLAIN_BODY: u8 = 2;
+/// A response body, gzip.
+const CODEC_GZIP_BODY: u8 = 3;
 const PREAMBLE: usize = 12;
 
 /// gzip level: the knee of the measured curve, see "Compression" in `docs/performance.md`.
@@ -45,12 +49,24 @@ pub enum EntryKind {
     Answer = 5,
     /// A store of the directory.
     Store = 6,
+    /// L4: a ready response.
+    Hot = 7,
+    /// The plan that the warmer follows.
+    Plan = 8,
 }
 
 impl EntryKind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Orders, Self::DayCell, Self::ProductCell, Self::Partial, Self::Answer, Self::Store];
+    pub const ALL: [Self; 8] = [
+        Self::Orders,
+        Self::DayCell,
+        Self::ProductCell,
+        Self::Partial,
+        Self::Answer,
+        Self::Store,
+        Self::Hot,
+        Self::Plan,
+    ];
 
     /// The cache level it belongs to, for people and metrics.
     #[must_use]
@@ -59,7 +75,9 @@ impl EntryKind {
             Self::Orders => "L1",
             Self::DayCell | Self::ProductCell => "L2",
             Self::Partial | Self::Answer => "L3",
+            Self::Hot => "L4",
             Self::Store => "directory",
+            Self::Plan => "plan",
         }
     }
 }
@@ -155,6 +173,12 @@ impl Damage {
 #[error("cannot encode an entry: {0}")]
 pub struct EncodeError(String);
 
+impl From<std::io::Error> for EncodeError {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// What a reader expects of an entry.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
@@ -187,20 +211,35 @@ pub fn encode(kind: EntryKind, header: Header, payload: &[u8]) -> Result<Vec<u8>
     let mut encoder = GzEncoder::new(Vec::with_capacity(payload.len() / 3), Compression::new(COMPRESSION));
     encoder.write_all(payload).map_err(failed)?;
     let compressed = encoder.finish().map_err(failed)?;
-    let stored = StoredHeader {
-        header,
-        inflated: payload.len() as u64,
-        length: compressed.len() as u64,
-        checksum: xxh3_64(&compressed),
-    };
+    assemble(kind, CODEC_GZIP_MESSAGEPACK, header, payload.len() as u64, &compressed)
+}
+
+/// A ready response (L4): its body is stored as it is sent.
+///
+/// # Errors
+/// If the header cannot be written.
+pub fn encode_body(header: Header, body: &[u8], gzip: bool) -> Result<Vec<u8>, EncodeError> {
+    let codec = if gzip { CODEC_GZIP_BODY } else { CODEC_PLAIN_BODY };
+    assemble(EntryKind::Hot, codec, header, body.len() as u64, body)
+}
+
+fn assemble(
+    kind: EntryKind,
+    codec: u8,
+    header: Header,
+    inflated: u64,
+    payload: &[u8],
+) -> Result<Vec<u8>, EncodeError> {
+    let length = payload.len() as u64;
+    let stored = StoredHeader { header, inflated, length, checksum: xxh3_64(payload) };
     let header = canonical_bytes(&stored)?;
     let length = u32::try_from(header.len()).map_err(|error| EncodeError(error.to_string()))?;
-    let mut entry = Vec::with_capacity(PREAMBLE + header.len() + compressed.len());
+    let mut entry = Vec::with_capacity(PREAMBLE + header.len() + payload.len());
     entry.extend_from_slice(MAGIC);
-    entry.extend_from_slice(&[FORMAT, kind as u8, CODEC_GZIP_MESSAGEPACK, 0]);
+    entry.extend_from_slice(&[FORMAT, kind as u8, codec, 0]);
     entry.extend_from_slice(&length.to_le_bytes());
     entry.extend_from_slice(&header);
-    entry.extend_from_slice(&compressed);
+    entry.extend_from_slice(payload);
     Ok(entry)
 }
 
@@ -210,11 +249,41 @@ pub fn encode(kind: EntryKind, header: Header, payload: &[u8]) -> Result<Vec<u8>
 /// The [`Damage`] that makes it a miss.
 #[allow(clippy::disallowed_methods, reason = "the owner of gzip and MessagePack")]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], expected: &Expected<'_>) -> Result<(Header, T), Damage> {
+    let (stored, payload) = open(bytes, expected, &[CODEC_GZIP_MESSAGEPACK])?;
+    let mut inflated = Vec::with_capacity(usize::try_from(stored.inflated).map_err(|_| Damage::TooLarge)?);
+    // One byte more than announced shows a payload that lies about its size.
+    GzDecoder::new(payload)
+        .take(stored.inflated + 1)
+        .read_to_end(&mut inflated)
+        .map_err(|_| Damage::Malformed)?;
+    if inflated.len() as u64 != stored.inflated {
+        return Err(Damage::TooLarge);
+    }
+    let value = rmp_serde::from_slice(&inflated).map_err(|_| Damage::Malformed)?;
+    Ok((stored.header, value))
+}
+
+/// The header of a ready response, where its body starts, and whether it is gzip.
+///
+/// # Errors
+/// The [`Damage`] that makes it a miss.
+pub fn decode_body(bytes: &[u8], expected: &Expected<'_>) -> Result<(Header, usize, bool), Damage> {
+    let (stored, payload) = open(bytes, expected, &[CODEC_PLAIN_BODY, CODEC_GZIP_BODY])?;
+    Ok((stored.header, bytes.len() - payload.len(), bytes.get(6) == Some(&CODEC_GZIP_BODY)))
+}
+
+/// The checked header and the payload as stored.
+#[allow(clippy::disallowed_methods, reason = "the owner of MessagePack")]
+fn open<'a>(
+    bytes: &'a [u8],
+    expected: &Expected<'_>,
+    codecs: &[u8],
+) -> Result<(StoredHeader, &'a [u8]), Damage> {
     let (preamble, rest) = bytes.split_at_checked(PREAMBLE).ok_or(Damage::Truncated)?;
     if &preamble[..4] != MAGIC {
         return Err(Damage::Foreign);
     }
-    if preamble[4] != FORMAT || preamble[6] != CODEC_GZIP_MESSAGEPACK {
+    if preamble[4] != FORMAT || !codecs.contains(&preamble[6]) {
         return Err(Damage::Format);
     }
     let length = u32::from_le_bytes([preamble[8], preamble[9], preamble[10], preamble[11]]);
@@ -235,17 +304,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], expected: &Expected<'_>) -> Res
     if stored.inflated > expected.max_inflated {
         return Err(Damage::TooLarge);
     }
-    let mut inflated = Vec::with_capacity(usize::try_from(stored.inflated).map_err(|_| Damage::TooLarge)?);
-    // One byte more than announced shows a payload that lies about its size.
-    GzDecoder::new(payload)
-        .take(stored.inflated + 1)
-        .read_to_end(&mut inflated)
-        .map_err(|_| Damage::Malformed)?;
-    if inflated.len() as u64 != stored.inflated {
-        return Err(Damage::TooLarge);
-    }
-    let value = rmp_serde::from_slice(&inflated).map_err(|_| Damage::Malformed)?;
-    Ok((stored.header, value))
+    Ok((stored, payload))
 }
 
 /// What the bytes of an entry say they hold, unchecked; `None` if they are not an entry.

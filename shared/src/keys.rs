@@ -100,6 +100,25 @@ impl Keys {
         }
     }
 
+    /// L4: a ready response.
+    #[must_use]
+    pub fn hot(&self, query: &Query) -> Slot {
+        let hash = xxh3_128(query.canonical().as_bytes());
+        Slot { key: format!("{}{}:{hash:032x}", self.hots(), query.document.name()), field: None }
+    }
+
+    /// What the keys of all ready responses begin with.
+    #[must_use]
+    pub fn hots(&self) -> String {
+        format!("{}hot:", self.prefix)
+    }
+
+    /// The plan that the warmer follows.
+    #[must_use]
+    pub fn plan(&self) -> Slot {
+        Slot { key: format!("{}status:plan", self.prefix), field: None }
+    }
+
     /// Counts the changes of a store's data.
     #[must_use]
     pub fn store_version(&self, store_id: &str) -> String {

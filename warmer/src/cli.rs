@@ -20,6 +20,10 @@ use shared::source::files::{FileSource, MappingChoice, ReadOptions};
 use shared::source::postgres::PostgresSource;
 
 use crate::import::{self, ImportArgs, Target};
+use crate::insight;
+use crate::insight::explain::ExplainArgs;
+use crate::insight::hot::HotArgs;
+use crate::insight::plan::PlanArgs;
 use crate::once::once;
 use crate::simulate::{self, SimulateArgs};
 use crate::warming::Warming;
@@ -66,6 +70,12 @@ enum Command {
     Run(run::RunArgs),
     /// Show what the warmers of this prefix do
     Status(status::StatusArgs),
+    /// Show what is asked for most
+    Hot(HotArgs),
+    /// Show what would be kept, and why
+    Plan(PlanArgs),
+    /// Say why a store or question is kept or not
+    Explain(ExplainArgs),
     /// Replay requests against policies of what to keep
     Simulate(SimulateArgs),
 }
@@ -109,6 +119,9 @@ async fn run() -> Result<ExitCode, ExitCode> {
         Command::Once(args) => run_once(&settings, args).await,
         Command::Run(args) => run::run(settings, args, source, log).await,
         Command::Status(args) => status::run(&settings, args).await,
+        Command::Hot(args) => print(insight::hot::run(&settings, &args)),
+        Command::Plan(args) => print(insight::plan::run(&settings, &args).await),
+        Command::Explain(args) => print(insight::explain::run(&settings, &args).await),
         Command::Simulate(args) => run_simulate(args).await,
     }))
 }
@@ -145,6 +158,11 @@ async fn run_once(settings: &Settings, args: OnceArgs) -> anyhow::Result<ExitCod
         Output::Json => println!("{}", report.json()?),
     }
     Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(report: anyhow::Result<String>) -> anyhow::Result<ExitCode> {
+    println!("{}", report?);
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_simulate(args: SimulateArgs) -> anyhow::Result<ExitCode> {

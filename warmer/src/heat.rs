@@ -162,6 +162,12 @@ impl<K: Clone + Ord + Hash> Heat<K> {
         hash
     }
 
+    /// Whether a key is kept.
+    #[must_use]
+    pub fn contains(&self, key: &K) -> bool {
+        self.of_key.contains_key(key)
+    }
+
     /// Keys that are kept.
     #[must_use]
     pub fn len(&self) -> usize {

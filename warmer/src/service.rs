@@ -16,6 +16,7 @@ use shared::runtime::{ReloadSignal, ServiceManager, now_ms, shutdown};
 use tokio::task::JoinSet;
 
 use crate::daemon::{Health, Progress};
+use crate::learned::Learned;
 use crate::publish::Reporter;
 use generation::{Generation, Parts};
 
@@ -76,7 +77,8 @@ pub async fn run(settings: Settings, launch: Launch) -> anyhow::Result<ExitCode>
         async move { manager.watch(|| reporter.service_state(limit.get())).await }
     });
     let mut stop = std::pin::pin!(shutdown::requested());
-    let mut running = Generation::start(&settings, parts, &reporter);
+    let mut learned = Arc::new(Learned::open(&settings));
+    let mut running = Generation::start(&settings, parts, &reporter, &learned);
     loop {
         tokio::select! {
             signal = &mut stop => {
@@ -100,7 +102,8 @@ pub async fn run(settings: Settings, launch: Launch) -> anyhow::Result<ExitCode>
                         running.stop().await?;
                         limit.set(&settings);
                         reporter.progress().health().start_over();
-                        running = Generation::start(&settings, parts, &reporter);
+                        learned = Arc::new(learned.with_settings(&settings));
+                        running = Generation::start(&settings, parts, &reporter, &learned);
                     }
                 }
                 manager.reloaded();

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use rayon::prelude::*;
+use shared::access_log::Outcome;
 use shared::answers::{Part, StoreData};
 use shared::cache::levels::VersionedDay;
 use shared::cache::{Levels, Patience, Read};
@@ -16,7 +17,7 @@ use shared::keys::Slot;
 use shared::model::{Day, DayRange, Directory, Lines, Query, Rules, StoreInfo};
 use shared::source::{Columns, ReadRequest};
 
-use super::{Outcome, Timing};
+use super::Timing;
 use crate::app::App;
 use crate::problem::Problem;
 

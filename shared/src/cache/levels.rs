@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cache, Fence, Patience, Read, Ttl, Write};
 use crate::answers::Data;
+use crate::answers::response::{self, Meta, ReadyBody};
 use crate::cells::{DayCell, ProductCell, StoreDay};
 use crate::diagnosis::Partial;
 use crate::entry::{self, Damage, EncodeError, EntryKind, Expected, Header, OrderBlock};
@@ -39,6 +40,27 @@ impl StoredAnswer {
     pub fn new(data: &Data) -> Result<Self, EncodeError> {
         entry::json(data).map(|json| Self { json })
     }
+}
+
+/// What is stored of a question.
+#[derive(Clone, Debug)]
+pub enum Stored {
+    /// Its response, to be sent as it is.
+    Ready {
+        /// What is known of it.
+        header: Header,
+        /// The JSON body.
+        body: Bytes,
+        /// Whether the body is gzip.
+        gzip: bool,
+    },
+    /// Its document.
+    Answer {
+        /// What is known of it.
+        header: Header,
+        /// The document.
+        answer: StoredAnswer,
+    },
 }
 
 /// Reads and writes typed entries.
@@ -114,14 +136,17 @@ impl Levels {
         question: &str,
         bytes: &[u8],
     ) -> Option<(Header, T)> {
-        let expected = Expected { kind, question, rules: self.rules, max_inflated: self.max_inflated };
-        match entry::decode(bytes, &expected) {
+        match entry::decode(bytes, &self.expected(kind, question)) {
             Ok(read) => Some(read),
             Err(damage) => {
                 self.count(damage, question);
                 None
             }
         }
+    }
+
+    fn expected<'a>(&self, kind: EntryKind, question: &'a str) -> Expected<'a> {
+        Expected { kind, question, rules: self.rules, max_inflated: self.max_inflated }
     }
 
     fn count(&self, damage: Damage, question: &str) {
@@ -137,16 +162,19 @@ impl Levels {
         stamp: &Stamp,
         payload: &[u8],
     ) -> Result<Bytes, EncodeError> {
+        entry::encode(kind, self.header(kind, question, stamp), payload).map(Bytes::from)
+    }
+
+    fn header(&self, kind: EntryKind, question: String, stamp: &Stamp) -> Header {
         let soft = i64::try_from(self.ttl.soft(kind).as_millis()).unwrap_or(i64::MAX);
-        let header = Header {
+        Header {
             question,
             rules: self.rules,
             computed_at: stamp.now,
             as_of: stamp.as_of,
             data_version: stamp.version,
             soft_expiry: stamp.now.saturating_add(soft),
-        };
-        entry::encode(kind, header, payload).map(Bytes::from)
+        }
     }
 
     /// A day cell from its stored bytes, or `None` (counted) if they are damaged. Slow: run it where computing runs.
@@ -248,6 +276,47 @@ impl Levels {
         }
     }
 
+    /// A question's ready response if there is one, else its whole document, in one round trip.
+    pub async fn read_ready(&self, query: &Query) -> Read<Stored> {
+        let slots = [self.keys.hot(query), self.keys.answer(query)];
+        let mut reads = self.cache.read(&slots, Patience::Small).await.into_iter();
+        let (ready, answer) = (reads.next(), reads.next());
+        if let Some(Read::Hit(bytes)) = ready {
+            let question = query.canonical();
+            let expected = self.expected(EntryKind::Hot, &question);
+            match entry::decode_body(&bytes, &expected) {
+                Ok((header, at, gzip)) => {
+                    return Read::Hit(Stored::Ready { header, body: bytes.slice(at..), gzip });
+                }
+                Err(damage) => self.count(damage, &question),
+            }
+        }
+        match answer {
+            Some(Read::Hit(bytes)) => self
+                .decode(EntryKind::Answer, &query.canonical(), &bytes)
+                .map_or(Read::Miss, |(header, answer)| Read::Hit(Stored::Answer { header, answer })),
+            Some(Read::Unavailable) => Read::Unavailable,
+            Some(Read::Miss) | None => Read::Miss,
+        }
+    }
+
+    /// A ready response as a write.
+    ///
+    /// # Errors
+    /// If it cannot be encoded.
+    pub fn write_ready(
+        &self,
+        query: &Query,
+        answer: &StoredAnswer,
+        stamp: &Stamp,
+    ) -> Result<Write, EncodeError> {
+        let body = response::json_body(&answer.json, &Meta::new(query, stamp.version))?;
+        let body = ReadyBody::new(body).map_err(EncodeError::from)?;
+        let header = self.header(EntryKind::Hot, query.canonical(), stamp);
+        let value = entry::encode_body(header, &body.bytes, body.gzip).map(Bytes::from)?;
+        Ok(self.set(EntryKind::Hot, self.keys.hot(query), value))
+    }
+
     /// A whole document as a write.
     ///
     /// # Errors
@@ -261,6 +330,27 @@ impl Levels {
         let payload = entry::canonical_bytes(answer)?;
         let value = self.encode(EntryKind::Answer, query.canonical(), stamp, &payload)?;
         Ok(self.set(EntryKind::Answer, self.keys.answer(query), value))
+    }
+
+    /// The plan that the warmer follows, as a write.
+    ///
+    /// # Errors
+    /// If it cannot be encoded.
+    pub fn write_plan<T: Serialize>(&self, plan: &T, now: i64) -> Result<Write, EncodeError> {
+        let stamp = Stamp { now, as_of: None, version: DataVersion::default() };
+        let value = self.encode(EntryKind::Plan, PLAN.to_owned(), &stamp, &entry::canonical_bytes(plan)?)?;
+        Ok(self.set(EntryKind::Plan, self.keys.plan(), value))
+    }
+
+    /// The plan that the warmer follows.
+    pub async fn read_plan<T: DeserializeOwned>(&self) -> Read<T> {
+        match self.cache.read(&[self.keys.plan()], Patience::Bulk).await.pop() {
+            Some(Read::Hit(bytes)) => {
+                self.decode(EntryKind::Plan, PLAN, &bytes).map_or(Read::Miss, |(_, plan)| Read::Hit(plan))
+            }
+            Some(Read::Unavailable) => Read::Unavailable,
+            Some(Read::Miss) | None => Read::Miss,
+        }
     }
 
     /// Partials of a diagnosis, for many stores at once.
@@ -390,6 +480,9 @@ impl Levels {
         }
     }
 }
+
+/// What the plan's entry says it answers.
+const PLAN: &str = "plan";
 
 fn parse_time(bytes: &[u8]) -> Option<i64> {
     std::str::from_utf8(bytes).ok()?.parse().ok()

@@ -43,6 +43,7 @@ impl Ttl {
             EntryKind::Orders => self.orders,
             EntryKind::DayCell | EntryKind::ProductCell | EntryKind::Store => self.cells,
             EntryKind::Partial | EntryKind::Answer => self.answers,
+            EntryKind::Hot | EntryKind::Plan => self.hot,
         }
     }
 
@@ -51,7 +52,8 @@ impl Ttl {
     #[must_use]
     pub fn hard(&self, kind: EntryKind, salt: &str) -> Duration {
         let twice = self.soft(kind) * 2;
-        let kept = if kind == EntryKind::Orders { twice } else { twice.max(Duration::from_secs(24 * HOUR)) };
+        let short = matches!(kind, EntryKind::Orders | EntryKind::Hot);
+        let kept = if short { twice } else { twice.max(Duration::from_secs(24 * HOUR)) };
         let permille = xxhash_rust::xxh3::xxh3_64(salt.as_bytes()) % 201;
         kept * (900 + u32::try_from(permille).unwrap_or(100)) / 1000
     }

@@ -142,6 +142,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             budget,
             budget_time,
             floor,
+            rank_interval,
             state,
             status_interval,
             instance,

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use serde::{Deserialize, Serialize};
+
 use super::reuse::{History, Reuse};
 
 /// Kept keys that are compared when one must go. A full scan gains under 0.001 of hit rate.
@@ -18,7 +20,7 @@ const WATCHED_AT_LEAST: usize = 1024;
 /// Requests between two computations of the values, at least and at most.
 const PERIOD: (u64, u64) = (256, 1 << 17);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Watched<K> {
     key: K,
     history: History,
@@ -27,10 +29,11 @@ struct Watched<K> {
 }
 
 /// Keys that are kept, and the history they are chosen by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Keeper<K> {
     budget: usize,
     watched: Vec<Watched<K>>,
+    #[serde(skip, default = "HashMap::new")]
     of_key: HashMap<K, usize>,
     /// Kept keys, by their number in `watched`.
     kept: Vec<usize>,
@@ -55,6 +58,18 @@ impl<K: Clone + Ord + Hash> Keeper<K> {
             // Any number but 0; always the same, so that equal streams give equal choices.
             random: 0x0139_408d_cbbf_7a45,
         }
+    }
+
+    /// The same with another budget, after it was read back.
+    #[must_use]
+    pub fn within(mut self, budget: usize) -> Self {
+        self.budget = budget.max(1);
+        let numbered = self.watched.iter().enumerate();
+        self.of_key = numbered.map(|(number, watched)| (watched.key.clone(), number)).collect();
+        for gone in self.kept.split_off(self.budget.min(self.kept.len())) {
+            self.watched[gone].kept = None;
+        }
+        self
     }
 
     /// A request at a time of any unit; true if the key was kept.
@@ -84,6 +99,12 @@ impl<K: Clone + Ord + Hash> Keeper<K> {
     #[must_use]
     pub fn value(&self, key: &K, now: u64) -> f64 {
         self.of_key.get(key).map_or(0.0, |number| self.reuse.value(&self.watched[*number].history, now))
+    }
+
+    /// When a key was asked for last; `None` without history.
+    #[must_use]
+    pub fn last(&self, key: &K) -> Option<u64> {
+        self.of_key.get(key).map(|number| self.watched[*number].history.last)
     }
 
     /// The `most` watched keys of highest value, kept or not, highest first, ties by key.

@@ -6,6 +6,8 @@
 //! index; LHD of Beckmann, Chen, Cidon, NSDI 2018, takes the whole lifetime instead). Unlike there, keys that are not kept are
 //! watched as well, so what was evicted does not distort what is learned.
 
+use serde::{Deserialize, Serialize};
+
 /// Age buckets: one per doubling.
 const AGES: usize = 64;
 /// Classes by number of requests: two per doubling, up to 16.
@@ -19,7 +21,7 @@ const PRIOR: f64 = 1.0;
 const FADE: f64 = 0.8;
 
 /// What is remembered of one key.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// Time of the last request.
     pub last: u64,
@@ -52,7 +54,7 @@ impl History {
 }
 
 /// Per class and age: requests, and time that keys were that old.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reuse {
     hits: Vec<f64>,
     /// Intervals of age that end (+) or begin (−) in this bucket, and how far into it.

@@ -17,8 +17,11 @@ use tokio::task::JoinSet;
 use crate::admin::Pages;
 use crate::cli::levels;
 use crate::daemon::{self, Health};
+use crate::follow::{self, Follower};
+use crate::learned::Learned;
+use crate::log_reader::{LogReader, ReaderSettings};
 use crate::publish::{self, Reporter};
-use crate::warming::{WarmError, Warming};
+use crate::warming::Warming;
 
 /// Requests that may wait for the daemon.
 const REQUESTS: usize = 1_000;
@@ -33,7 +36,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// # Errors
-    /// If an address, the table or the number of threads does not fit.
+    /// If an address, the table, a pattern of logs or the number of threads does not fit.
     pub(super) fn new(settings: &Settings) -> anyhow::Result<Self> {
         let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
         let one = RedisSettings { write_connections: 1, ..settings.redis.clone() };
@@ -42,6 +45,8 @@ impl Parts {
         let compute = ComputePool::new(settings.warm.threads, settings.warm.parallel_stores)
             .context("cannot start the computing threads; lower warm.threads")?;
         let warming = Warming::new(settings, source, levels(settings, cache), compute);
+        // The reader itself begins where the one before it ended.
+        LogReader::new(ReaderSettings::new(settings.heat.logs.clone()))?;
         Ok(Self { warming, status_cache })
     }
 }
@@ -54,10 +59,15 @@ pub(super) struct Generation {
 
 impl Generation {
     /// Starts a daemon. It runs in a task of its own: signals are heard even if it hangs.
-    pub(super) fn start(settings: &Settings, parts: Parts, reporter: &Arc<Reporter>) -> Self {
+    pub(super) fn start(
+        settings: &Settings,
+        parts: Parts,
+        reporter: &Arc<Reporter>,
+        learned: &Arc<Learned>,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let mut task = JoinSet::new();
-        task.spawn(live(settings.clone(), parts, Arc::clone(reporter), stopped));
+        task.spawn(live(settings.clone(), parts, Arc::clone(reporter), Arc::clone(learned), stopped));
         Self { stop, task }
     }
 
@@ -85,6 +95,7 @@ async fn live(
     settings: Settings,
     parts: Parts,
     reporter: Arc<Reporter>,
+    learned: Arc<Learned>,
     stopped: oneshot::Receiver<()>,
 ) -> anyhow::Result<()> {
     let Parts { warming, status_cache } = parts;
@@ -99,7 +110,7 @@ async fn live(
         async move { publish::publish(&cache, &keys, &warm, &reporter).await }
     });
     let ended = tokio::select! {
-        ended = run_daemon(&settings, &warming, &reporter, stopped) => ended.map_err(anyhow::Error::from),
+        ended = run_daemon(&settings, &warming, &reporter, &learned, stopped) => ended,
         // It ends by a panic only.
         _ = telling.join_next() => {
             Err(anyhow::anyhow!("what publishes the status failed; see the log before this"))
@@ -115,10 +126,17 @@ async fn run_daemon(
     settings: &Settings,
     warming: &Warming,
     reporter: &Reporter,
+    learned: &Arc<Learned>,
     stopped: oneshot::Receiver<()>,
-) -> Result<(), WarmError> {
-    // Requests of this process: none yet, those of operators come through Redis.
-    let (_requests, requests) = tokio::sync::mpsc::channel(REQUESTS);
+) -> anyhow::Result<()> {
+    let progress = reporter.progress();
+    let (sender, requests) = tokio::sync::mpsc::channel(REQUESTS);
+    let follower = Follower::open(&settings.heat, learned)?;
+    let mut following = JoinSet::new();
+    following.spawn(follower.run(Arc::clone(learned), progress.clone(), sender));
     let stop = async { drop(stopped.await) };
-    daemon::run(settings, warming, reporter.progress().clone(), requests, stop).await
+    let ended = daemon::run(settings, warming, Arc::clone(learned), progress.clone(), requests, stop).await;
+    following.shutdown().await;
+    follow::save(Arc::clone(learned)).await;
+    Ok(ended?)
 }

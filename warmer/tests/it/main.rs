@@ -4,6 +4,7 @@
 mod daemon;
 mod import;
 mod import_into_postgres;
+mod learning;
 mod log_reader;
 #[cfg(unix)]
 mod service;

@@ -14,6 +14,7 @@ use testkit::wait_until;
 use tokio::sync::mpsc;
 use warmer::admin::Pages;
 use warmer::daemon::{self, Progress};
+use warmer::learned::Learned;
 use warmer::publish::Reporter;
 
 use place::{Manager, PATIENCE, Place, get};
@@ -207,7 +208,8 @@ fn a_loop_that_hangs_is_found() {
                 }
                 std::task::Poll::Pending
             });
-            daemon::run(&settings, &warming, progress, requests, stop).await.unwrap();
+            let learned = Arc::new(Learned::open(&settings));
+            daemon::run(&settings, &warming, learned, progress, requests, stop).await.unwrap();
         }
     };
     runtime.spawn(daemon);
