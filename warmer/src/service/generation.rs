@@ -46,7 +46,7 @@ impl Parts {
             .context("cannot start the computing threads; lower warm.threads")?;
         let warming = Warming::new(settings, source, levels(settings, cache), compute);
         // The reader itself begins where the one before it ended.
-        LogReader::new(ReaderSettings::new(settings.heat.logs.clone()))?;
+        LogReader::new(ReaderSettings::new(settings.heat.logs.clone())).context("heat.logs")?;
         Ok(Self { warming, status_cache })
     }
 }
