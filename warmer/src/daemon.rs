@@ -77,6 +77,8 @@ pub struct Daemon {
     queue: Queue,
     shelf: Shelf,
     cycle: Cycle,
+    /// Whether another cycle is wanted after the one under way.
+    cycle_wanted: bool,
     jobs: JoinSet<Done>,
     /// Jobs on stores, of which so many run at a time.
     store_jobs: usize,
@@ -175,6 +177,7 @@ impl Daemon {
             queue: Queue::default(),
             shelf,
             cycle: Cycle::default(),
+            cycle_wanted: false,
             jobs: JoinSet::new(),
             store_jobs: 0,
             fleet_running: false,
@@ -335,7 +338,7 @@ impl Daemon {
 
     fn take(&mut self, request: Request) {
         match request {
-            Request::Cycle => self.begin_cycle(),
+            Request::Cycle => self.want_cycle(),
             Request::Refresh { stores, from, to } => self.take_refresh(stores, from, to),
             Request::Ask { ask, at } => self.questions.asked(ask, at),
             Request::Lines { store_id, at } => self.take_lines(&store_id, at),

@@ -102,7 +102,7 @@ pub async fn run(settings: Settings, launch: Launch) -> anyhow::Result<ExitCode>
                         running.stop().await?;
                         limit.set(&settings);
                         reporter.progress().health().start_over();
-                        learned = Arc::new(learned.with_settings(&settings));
+                        learned = Arc::new(learned.under(&settings));
                         running = Generation::start(&settings, parts, &reporter, &learned);
                     }
                 }

@@ -56,6 +56,8 @@ pub struct Shelf {
     responses: Arc<BTreeSet<String>>,
     most_kept: usize,
     fleet_dirty: bool,
+    /// Whether the stores are known.
+    known: bool,
 }
 
 impl Shelf {
@@ -71,6 +73,7 @@ impl Shelf {
             responses: Arc::default(),
             most_kept,
             fleet_dirty: true,
+            known: false,
         }
     }
 
@@ -83,6 +86,7 @@ impl Shelf {
     /// Begins with these stores, none of them known to be ready.
     pub fn replace(&mut self, directory: Directory) {
         self.scope = Scope::new(Arc::new(directory), &self.extent);
+        self.known = true;
         self.clear();
     }
 
@@ -109,6 +113,7 @@ impl Shelf {
         let scope = Scope::new(Arc::new(Directory::new(stores.into_values().collect())), &self.extent);
         let moved = !scope.same_questions(&self.scope);
         self.scope = scope;
+        self.known = true;
         self.fleet_dirty = true;
         if moved { std::mem::take(&mut self.ready).into_keys().collect() } else { Vec::new() }
     }
@@ -168,7 +173,8 @@ impl Shelf {
     #[must_use]
     pub fn fleet(&self) -> Option<Vec<Part>> {
         let all = self.scope.directory.stores().iter().all(|store| self.ready.contains_key(&store.store_id));
-        (self.fleet_dirty && all).then(|| {
+        // Before the stores are known, an empty fleet would be taken for an answer.
+        (self.fleet_dirty && all && self.known).then(|| {
             let mut merged: Vec<Part> = self.scope.queries.iter().map(|_| Part::empty()).collect();
             for ready in self.ready.values() {
                 for ((mine, theirs), query) in

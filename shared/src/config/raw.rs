@@ -52,8 +52,8 @@ raw! {
     }
     Warm {
         hot_share: f64, order_days: i32, parallel_stores: usize, threads: usize, interval: String, lease: String,
-        drain_timeout: String, answers: usize, hot_answers: usize, budget: String, budget_time: String, floor: usize, rank_interval: String,
-        state: PathBuf, status_interval: String, instance: String,
+        drain_timeout: String, answers: usize, hot_answers: usize, budget: String, budget_time: String, floor: usize,
+        rank_interval: String, state: PathBuf, status_interval: String, instance: String,
     }
     Admin { listen: String, max_connections: usize, header_timeout: String, }
     Heat {

@@ -15,7 +15,6 @@ pub(super) fn text(reporter: &Reporter) -> String {
     let counts = progress.counts();
     let health = progress.health();
     let mut table = of_counts(&counts);
-    table.extend(of_requests(&counts));
     table.extend(of_logs(&counts));
     table.extend(of_plan(&counts));
     table.extend(counts.last_cycle.iter().flat_map(of_cycle));
@@ -80,30 +79,45 @@ fn of_counts(counts: &Counts) -> Vec<Metric> {
     ]
 }
 
-/// What the access logs tell of requests.
-fn of_requests(counts: &Counts) -> Vec<Metric> {
-    let answered = &counts.answered;
-    let outcomes = answered.outcomes.iter().map(|(outcome, count)| (outcome.clone(), *count as f64));
+/// What the access logs say.
+fn of_logs(counts: &Counts) -> Vec<Metric> {
+    let log = &counts.log;
+    let faults = [
+        ("garbage", log.garbage),
+        ("unknown_version", log.unknown_version),
+        ("no_request", log.no_request),
+        ("too_long", log.too_long),
+        ("torn", log.torn),
+        ("future_time", log.clamped),
+    ];
+    let answered = counts.answered.outcomes.iter();
     vec![
+        Metric::counter("log_bytes_total", "Bytes of access logs read.", log.bytes),
+        Metric::counter("log_lines_total", "Lines of access logs read, sound or not.", log.lines),
+        Metric::counter("log_faults_total", "Lines of access logs with a fault, by its kind.", 0)
+            .by("kind", faults.map(|(kind, count)| (kind, count as f64))),
+        Metric::counter("log_files_total", "Files of access logs that began to be read.", log.files),
+        Metric::gauge(
+            "log_files_unreadable",
+            "Files of access logs that cannot be read, or are more than may be open.",
+            log.unreadable as f64,
+        ),
+        Metric::gauge("log_backlog_bytes", "Bytes of access logs not read yet.", counts.log_backlog as f64),
+        Metric::counter("answered_total", "Requests in the access logs, by what answered them.", 0)
+            .by("outcome", answered.map(|(outcome, count)| (outcome.clone(), *count as f64))),
         Metric::counter(
-            "requests_answered_total",
-            "Requests seen in the access logs, by what answered them.",
-            0,
-        )
-        .by("outcome", outcomes),
-        Metric::counter(
-            "requests_stale_total",
-            "Requests seen in the access logs that were answered past the soft expiry.",
-            answered.stale,
+            "answered_stale_total",
+            "Answers past their soft expiry, by the access logs.",
+            counts.answered.stale,
         ),
         Metric::counter(
-            "requests_failed_total",
-            "Requests seen in the access logs that failed.",
-            answered.failed,
+            "answered_failed_total",
+            "Requests that failed, by the access logs.",
+            counts.answered.failed,
         ),
         Metric::counter(
             "misses_warmed_total",
-            "Documents made because somebody missed them.",
+            "Documents and order lines made because they were missed.",
             counts.misses_warmed,
         ),
         Metric::counter("refreshes_total", "Refreshes seen to.", counts.refreshes),
@@ -119,73 +133,57 @@ fn of_requests(counts: &Counts) -> Vec<Metric> {
         ),
         Metric::gauge(
             "ranking_unchanged_requests",
-            "Requests in the logs since the ranking last changed: many mean that it does not follow what is asked.",
+            "Requests in the access logs since the ranking last changed.",
             counts.ranking_unchanged_requests as f64,
         ),
     ]
 }
 
-/// How the access logs are read.
-fn of_logs(counts: &Counts) -> Vec<Metric> {
-    let log = &counts.log;
-    let faults = [
-        ("garbage", log.garbage),
-        ("unknown_version", log.unknown_version),
-        ("no_request", log.no_request),
-        ("too_long", log.too_long),
-        ("torn", log.torn),
-    ];
-    vec![
-        Metric::counter("log_read_bytes_total", "Bytes of access logs read.", log.bytes),
-        Metric::counter("log_lines_total", "Lines of access logs read, sound or not.", log.lines),
-        Metric::counter(
-            "log_faults_total",
-            "Lines of access logs that could not be used, by what is wrong.",
-            0,
-        )
-        .by("fault", faults.map(|(fault, count)| (fault, count as f64))),
-        Metric::gauge("log_unreadable_files", "Access logs that cannot be read now.", log.unreadable as f64),
-        Metric::gauge("log_backlog_bytes", "Bytes of access logs not read yet.", counts.log_backlog as f64),
-    ]
-}
-
-/// What is kept, and the room for it.
+/// What is kept, and how much room there is.
 fn of_plan(counts: &Counts) -> Vec<Metric> {
+    let gauge = |name, help, value: u64| Metric::gauge(name, help, value as f64);
     let (plan, memory) = (&counts.plan, &counts.memory);
-    let gauge = |name, help, value: usize| Metric::gauge(name, help, value as f64);
-    let mut table = vec![
-        Metric::gauge("plan_budget_bytes", "Bytes of Redis that the plan may spend.", plan.budget as f64),
-        Metric::gauge("plan_bytes", "Bytes of Redis that the plan takes, as estimated.", plan.bytes as f64),
-        gauge("plan_answers", "Documents that the plan keeps beside those over all stores.", plan.answers),
-        gauge("plan_ready_responses", "Ready responses that the plan keeps.", plan.ready),
-        gauge("plan_hot_stores", "Stores that are warmed first.", plan.hot),
-        gauge("plan_order_stores", "Stores of which order lines are kept.", plan.orders),
-        gauge("stores_left_out", "Cold stores for which Redis has no room.", memory.stores_left_out),
+    vec![
+        gauge("plan_budget_bytes", "Bytes that the plan may take.", plan.budget),
+        gauge("plan_bytes", "Bytes that the plan takes, as estimated.", plan.bytes),
+        gauge(
+            "plan_answers",
+            "Documents that the plan keeps beside those over all stores.",
+            plan.answers as u64,
+        ),
+        gauge("plan_ready_responses", "Ready responses that the plan keeps.", plan.ready as u64),
+        gauge("stores_hot", "Stores that are warmed first.", plan.hot as u64),
+        gauge("stores_with_order_lines", "Stores of which order lines are kept.", plan.orders as u64),
+        gauge("redis_used_bytes", "Memory that Redis uses.", memory.used),
+        gauge(
+            "redis_limit_bytes",
+            "Most memory that Redis may use; 0 = no limit.",
+            memory.limit.unwrap_or(0),
+        ),
+        Metric::counter(
+            "redis_evicted_keys_total",
+            "Keys that Redis evicted since this warmer began to look.",
+            memory.evicted,
+        ),
         Metric::gauge(
             "plan_shrunk",
-            "Whether the plan is smaller than its setting because Redis has no room: 1, else 0.",
+            "Whether the plan is smaller than warm.budget for want of room: 1, else 0.",
             flag(memory.shrunk),
+        ),
+        gauge(
+            "stores_left_out",
+            "Cold stores that are left out for want of room.",
+            memory.stores_left_out as u64,
         ),
         Metric::gauge(
             "paced",
-            "Whether slow reads of the source hold stores back: 1, else 0.",
+            "Whether slow reads hold stores back to one at a time: 1, else 0.",
             flag(counts.paced),
         ),
-        Metric::gauge("redis_used_bytes", "Memory that Redis uses.", memory.used as f64),
-        Metric::counter(
-            "redis_evicted_keys_total",
-            "Keys that Redis evicted since the start.",
-            memory.evicted,
-        ),
-    ];
-    let limit = memory.limit.map(|limit| {
-        Metric::gauge("redis_limit_bytes", "Memory that Redis may use (maxmemory).", limit as f64)
-    });
-    table.extend(limit);
-    table
+    ]
 }
 
-fn of_cycle(cycle: &CycleReport) -> [Metric; 6] {
+fn of_cycle(cycle: &CycleReport) -> [Metric; 5] {
     let seconds = |ms: i64| ms as f64 / 1000.0;
     [
         Metric::gauge(

@@ -65,6 +65,12 @@ pub(super) struct Cycle {
 }
 
 impl Daemon {
+    /// Begins a cycle, after the one that is under way if there is one: what it looked at may be older than the wish.
+    pub(super) fn want_cycle(&mut self) {
+        self.cycle_wanted = self.cycle.phase != Phase::Idle;
+        self.begin_cycle();
+    }
+
     /// Begins a cycle, unless one is under way.
     pub(super) fn begin_cycle(&mut self) {
         if self.cycle.phase != Phase::Idle || self.progress.is_paused() {
@@ -303,6 +309,9 @@ impl Daemon {
             counts.cycles += 1;
             counts.last_cycle = Some(report);
         });
+        if std::mem::take(&mut self.cycle_wanted) {
+            self.begin_cycle();
+        }
         result.inspect_err(|error| self.progress.failed("confirm", error))
     }
 

@@ -19,7 +19,6 @@ use crate::cli::levels;
 use crate::daemon::{self, Health};
 use crate::follow::{self, Follower};
 use crate::learned::Learned;
-use crate::log_reader::{LogReader, ReaderSettings};
 use crate::publish::{self, Reporter};
 use crate::warming::Warming;
 
@@ -38,6 +37,7 @@ impl Parts {
     /// # Errors
     /// If an address, the table, a pattern of logs or the number of threads does not fit.
     pub(super) fn new(settings: &Settings) -> anyhow::Result<Self> {
+        follow::check(&settings.heat)?;
         let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
         let one = RedisSettings { write_connections: 1, ..settings.redis.clone() };
         let status_cache = Cache::Redis(RedisCache::connect(&one)?);
