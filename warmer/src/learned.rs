@@ -100,6 +100,15 @@ fn file(settings: &Settings) -> Option<PathBuf> {
 /// Version of the file; another one is not read.
 const VERSION: u32 = 1;
 
+/// The file of these settings, whose folder is made.
+fn file(settings: &Settings) -> Option<PathBuf> {
+    let folder = settings.warm.state.as_ref()?;
+    if let Err(error) = std::fs::create_dir_all(folder) {
+        tracing::warn!(folder = %folder.display(), error = %error, "the state folder cannot be made; what is learned is lost at the end: make it, or set warm.state");
+    }
+    Some(folder.join(FILE))
+}
+
 /// What was learned, shared by the reader of the logs and the daemon.
 #[derive(Debug)]
 pub struct Learned {
@@ -151,5 +160,30 @@ impl Learned {
         let Some(file) = &self.file else { return Ok(()) };
         let stored = self.with(|state| Stored::of(state));
         save(file, &stored)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_settings_forget_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::load(&[], &|_| None).unwrap();
+        let learned = Learned::open(&settings);
+        learned.with(|state| {
+            state.cursor = Some("s1".to_owned());
+            state.kept.insert("a question".to_owned());
+        });
+        settings.warm.state = Some(folder.path().join("state"));
+        settings.heat.questions = 7;
+        let again = learned.with_settings(&settings);
+        again.save().unwrap();
+        for learned in [again, Learned::open(&settings)] {
+            let (cursor, kept) = learned.with(|state| (state.cursor.clone(), state.kept.len()));
+            assert_eq!((cursor.as_deref(), kept), (Some("s1"), 1));
+        }
     }
 }

@@ -202,6 +202,11 @@ fn of_cycle(cycle: &CycleReport) -> [Metric; 5] {
             seconds(cycle.changes_ms),
         ),
         Metric::gauge(
+            "last_cycle_rank_seconds",
+            "Time from the begin of the last cycle until the plan was made.",
+            seconds(cycle.rank_ms),
+        ),
+        Metric::gauge(
             "last_cycle_warm_seconds",
             "Time from the begin of the last cycle until everything was ready.",
             seconds(cycle.warm_ms),

@@ -45,6 +45,8 @@ impl Parts {
         let compute = ComputePool::new(settings.warm.threads, settings.warm.parallel_stores)
             .context("cannot start the computing threads; lower warm.threads")?;
         let warming = Warming::new(settings, source, levels(settings, cache), compute);
+        // The reader itself begins where the one before it ended.
+        LogReader::new(ReaderSettings::new(settings.heat.logs.clone())).context("heat.logs")?;
         Ok(Self { warming, status_cache })
     }
 }
