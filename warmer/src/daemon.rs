@@ -18,7 +18,7 @@ use shared::runtime::now_ms;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::changes::Watcher;
+use crate::changes::{Listening, Watcher};
 use crate::queue::{Priority, Queue, Work};
 use crate::shelf::{self, Shelf};
 use crate::store::StoreJob;
@@ -100,6 +100,7 @@ pub async fn run(
         let mut daemon = Daemon::new(settings, fenced, fence.clone(), progress.clone());
         let end = daemon.active(&mut requests, &mut stop).await;
         daemon.drain().await;
+        daemon.watcher.save().await;
         match end {
             End::Stop => {
                 if let Err(error) = warming.levels.cache().release(&fence).await {
@@ -114,7 +115,7 @@ pub async fn run(
 
 impl Daemon {
     fn new(settings: &Settings, warming: Warming, fence: Fence, progress: Progress) -> Self {
-        let watcher = Arc::new(Watcher::new(&settings.changes, &warming.source));
+        let watcher = Arc::new(Watcher::new(settings, &warming));
         let shelf = Shelf::new(Directory::default(), warming.extent, settings.warm.answers);
         Self {
             warming,
@@ -155,7 +156,7 @@ impl Daemon {
             self.start_from(directory);
         }
         let watcher = Arc::clone(&self.watcher);
-        let (mut listener, mut last_look) = (None, Instant::now());
+        let (mut listener, mut last_look) = (Listening::default(), Instant::now());
         loop {
             self.start_jobs();
             tokio::select! {
@@ -203,6 +204,7 @@ impl Daemon {
         (self.store_jobs, self.answer_jobs) = (0, 0);
         (self.fleet_running, self.look_running) = (false, false);
         self.queue = Queue::default();
+        self.watcher.reset();
         self.shelf.clear();
         self.cycle = Cycle::default();
         self.begin_cycle();
@@ -233,6 +235,9 @@ impl Daemon {
     }
 
     async fn every_second(&mut self) {
+        if !self.progress.is_paused() && self.watcher.begin_sweep(Instant::now()) {
+            self.jobs.spawn(jobs::sweep(Arc::clone(&self.watcher), self.shelf.scope().clone()));
+        }
         let paused = self.warming.levels.is_paused().await;
         if let Some(paused) = paused
             && self.progress.set_paused(paused)
@@ -339,7 +344,12 @@ impl Daemon {
             Done::Fleet(result) => {
                 self.fleet_running = false;
                 match result {
-                    Ok(counts) => self.progress.wrote(&counts),
+                    Ok(counts) => {
+                        self.progress.wrote(&counts);
+                        if !self.shelf.is_fleet_dirty() {
+                            self.watcher.directory_written();
+                        }
+                    }
                     Err(error) => {
                         self.shelf.fleet_taken(false);
                         self.progress.failed("fleet", &error);
@@ -363,6 +373,7 @@ impl Daemon {
                 }
             }
             Done::Looked(result) => self.apply_look(result),
+            Done::Swept(result) => self.apply_sweep(result),
             Done::Probed(result) => self.apply_probe(result),
             Done::Confirmed(result) => self.end_cycle(result),
         }

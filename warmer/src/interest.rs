@@ -214,10 +214,7 @@ impl Interest {
         let token = token.to_owned();
         self.tokens.record(&token, at, 1.0);
         let (half_life, capacity) = (self.limits.half_life_ms, self.limits.floor * PER_TOKEN);
-        self.of_token
-            .entry(token)
-            .or_insert_with(|| Heat::new(half_life, capacity))
-            .record(text, at, 1.0);
+        self.of_token.entry(token).or_insert_with(|| Heat::new(half_life, capacity)).record(text, at, 1.0);
         // Tokens that gave way are let go in batches.
         if self.of_token.len() > self.limits.tokens + self.limits.tokens / 4 + 1 {
             let tokens = &self.tokens;
@@ -308,7 +305,8 @@ impl Interest {
     /// Requests since the ranking last changed: many of them with the same ranking mean that something is stuck.
     pub fn requests_since_ranking_changed(&mut self) -> u64 {
         let bytes = |text: &String| text.clone().into_bytes();
-        let now = self.stores.fingerprint(RANKED, bytes) ^ self.questions.fingerprint(RANKED, bytes).rotate_left(1);
+        let now =
+            self.stores.fingerprint(RANKED, bytes) ^ self.questions.fingerprint(RANKED, bytes).rotate_left(1);
         if now != self.ranking.0 {
             self.ranking = (now, 0);
         }
@@ -454,7 +452,8 @@ mod tests {
         assert_eq!(back.hot_questions(now, 9), interest.hot_questions(now, 9));
         assert_eq!(back.by_token(now), interest.by_token(now));
         assert!(back.answered() == interest.answered());
-        for ((text, value), (same, about)) in back.expected(now, 9).into_iter().zip(interest.expected(now, 9)) {
+        for ((text, value), (same, about)) in back.expected(now, 9).into_iter().zip(interest.expected(now, 9))
+        {
             assert!(text == same && (value - about).abs() <= 1e-9 * about, "{text} {same}");
         }
     }

@@ -88,6 +88,18 @@ impl Daemon {
         Ok(())
     }
 
+    /// Takes over what a step of the sweep found.
+    pub(super) fn apply_sweep(&mut self, result: Result<Look, WarmError>) -> Result<(), WarmError> {
+        match result {
+            Ok(look) => self.take_changes(look),
+            Err(error) => {
+                tracing::warn!(error = %error, "days could not be compared; the next step takes them");
+                self.progress.failed("sweep", &error);
+            }
+        }
+        Ok(())
+    }
+
     /// Queues what changed, and what moves with it.
     fn take_changes(&mut self, look: Look) {
         self.watcher.taken(&look);

@@ -23,6 +23,7 @@ pub(super) enum Done {
     Fleet(Result<Vec<LevelCount>, WarmError>),
     Answer { query: Query, result: Result<AnswerOutcome, WarmError> },
     Looked(Result<Look, WarmError>),
+    Swept(Result<Look, WarmError>),
     Probed(Result<Probed, WarmError>),
     Confirmed(Result<(), WarmError>),
 }
@@ -74,6 +75,11 @@ pub(super) async fn answer(warming: Warming, scope: Scope, query: Query) -> Done
 /// Looks for changes in the source.
 pub(super) async fn look(watcher: Arc<Watcher>, scope: Scope) -> Done {
     Done::Looked(watcher.look(&scope).await.map_err(WarmError::from))
+}
+
+/// Compares days that nobody looks at otherwise.
+pub(super) async fn sweep(watcher: Arc<Watcher>, scope: Scope) -> Done {
+    Done::Swept(watcher.sweep(&scope).await.map_err(WarmError::from))
 }
 
 /// Looks which stores have all their entries.
