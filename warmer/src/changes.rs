@@ -372,7 +372,8 @@ impl Watcher {
     /// Takes over what an earlier process stored, as far as the cache still holds what that process wrote.
     async fn recall(&self) {
         let Some(stores) = self.with(|state| state.stored.as_ref().map(Stored::stores)) else { return };
-        let versions = stored::versions(&self.levels, stores).await;
+        // If the cache does not say, everything is in doubt.
+        let versions = stored::versions(&self.levels, stores).await.unwrap_or_default();
         self.with(|state| {
             if let Some(stored) = state.stored.take() {
                 state.swept = stored.swept.map(Day);
@@ -381,15 +382,32 @@ impl Watcher {
         });
     }
 
+    /// Leaves to the next process what is known, so that it reads nothing again. Takes 2 s at most, whatever fails: then
+    /// some days are read once more.
+    pub async fn close(&self) {
+        let end = async {
+            self.save().await;
+            let done = self.with(|state| state.notes.done());
+            if let Source::Postgres(source) = &self.source
+                && let Err(error) = source.clear(&done).await
+            {
+                tracing::debug!(error = %error, "notes of changes that are written stay; they are read once more");
+            }
+        };
+        let _ = tokio::time::timeout(LONGEST_END, end).await;
+    }
+
     /// Stores what is known, if there is a folder for it and something new.
-    pub async fn save(&self) {
+    async fn save(&self) {
         let Some(file) = self.file.clone() else { return };
         let stores = self.with(|state| {
             let unsaved = std::mem::take(&mut state.book.unsaved);
             unsaved.then(|| state.book.known.keys().cloned().collect::<Vec<_>>())
         });
         let Some(stores) = stores else { return };
-        let versions = stored::versions(&self.levels, stores).await;
+        let Some(versions) = stored::versions(&self.levels, stores).await else {
+            return self.with(|state| state.book.unsaved = true);
+        };
         let stored = self.with(|state| Stored::new(self.place.clone(), &state.book, state.swept, &versions));
         let saved = tokio::task::spawn_blocking(move || positions::save(&file, &stored)).await;
         let error = match saved {
@@ -424,6 +442,9 @@ impl Watcher {
 
 /// Shortest time between two looks that nobody asked for.
 const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Longest time that the end of a process waits for what the next one would do otherwise.
+const LONGEST_END: Duration = Duration::from_secs(2);
 
 /// Days of which fingerprints are kept: those that are kept ready, and those to come.
 fn kept(scope: &Scope) -> Option<DayRange> {

@@ -100,7 +100,7 @@ pub async fn run(
         let mut daemon = Daemon::new(settings, fenced, fence.clone(), progress.clone());
         let end = daemon.active(&mut requests, &mut stop).await;
         daemon.drain().await;
-        daemon.watcher.save().await;
+        daemon.watcher.close().await;
         match end {
             End::Stop => {
                 if let Err(error) = warming.levels.cache().release(&fence).await {

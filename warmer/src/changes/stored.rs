@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use shared::cache::{Levels, Patience};
+use shared::cache::{Levels, Patience, Read};
 use shared::keys::Slot;
 use shared::model::{Day, DaySet};
 
@@ -43,13 +43,21 @@ struct StoredStore {
 /// Versions of the stores' entries in the cache, those that are known.
 pub(super) type Versions = BTreeMap<String, u64>;
 
-/// Reads them.
-pub(super) async fn versions(levels: &Levels, stores: Vec<String>) -> Versions {
+/// Reads them; `None` if the cache does not answer.
+pub(super) async fn versions(levels: &Levels, stores: Vec<String>) -> Option<Versions> {
     let slot = |store: &String| Slot { key: levels.keys().store_version(store), field: None };
     let slots: Vec<Slot> = stores.iter().map(slot).collect();
     let reads = levels.cache().read(&slots, Patience::Bulk).await;
     let number = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse().ok();
-    stores.into_iter().zip(reads).filter_map(|(store, read)| Some((store, number(&read.hit()?)?))).collect()
+    let mut versions = Versions::new();
+    for (store_id, read) in stores.into_iter().zip(reads) {
+        match read {
+            Read::Hit(bytes) => versions.extend(number(&bytes).map(|version| (store_id, version))),
+            Read::Miss => {}
+            Read::Unavailable => return None,
+        }
+    }
+    Some(versions)
 }
 
 impl Stored {

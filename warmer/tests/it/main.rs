@@ -1,7 +1,10 @@
 //! Integration tests of the warmer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod changes;
 mod daemon;
+mod faults;
 mod import;
 mod import_into_postgres;
 mod log_reader;
+mod place;
