@@ -10,6 +10,7 @@
 mod book;
 mod listening;
 mod notes;
+mod prints;
 mod stored;
 mod sweep;
 
@@ -23,7 +24,7 @@ use shared::config::{ChangeMode, ChangeSettings, Settings};
 use shared::model::{Day, DayRange, StoreInfo};
 use shared::runtime::now_ms;
 use shared::source::postgres::PostgresSource;
-use shared::source::{Source, SourceError};
+use shared::source::{Source, SourceError, SourceErrorKind};
 use tokio::time::{Instant, sleep_until};
 
 use crate::log_reader::positions;
@@ -32,6 +33,7 @@ use crate::warming::Warming;
 use book::{Book, Examined, Unexamined};
 pub use listening::Listening;
 use notes::{News, Notes};
+use prints::Prints;
 use stored::{Place, Stored};
 
 /// What a look found.
@@ -79,6 +81,8 @@ pub struct Watcher {
     source: Source,
     levels: Levels,
     settings: ChangeSettings,
+    /// Longest time of one call of the source.
+    limit: Duration,
     place: Place,
     file: Option<PathBuf>,
     state: Mutex<State>,
@@ -89,7 +93,8 @@ impl Watcher {
     #[must_use]
     pub fn new(settings: &Settings, warming: &Warming) -> Self {
         let prefix = warming.levels.keys().prefix().to_owned();
-        let place = Place { table: settings.postgres.table.clone(), prefix };
+        let postgres = &settings.postgres;
+        let place = Place { table: postgres.table.clone(), prefix };
         let file = settings.warm.state.as_ref().map(|folder| folder.join(stored::FILE));
         let stored = file.as_deref().and_then(|file| {
             positions::load::<Stored>(file).unwrap_or_else(|error| {
@@ -102,10 +107,21 @@ impl Watcher {
             source: warming.source.clone(),
             levels: warming.levels.clone(),
             settings: settings.changes.clone(),
+            limit: postgres.connect_timeout + postgres.wait_timeout + postgres.statement_timeout,
             place,
             file,
             state: Mutex::new(State { stored, ..State::default() }),
         }
+    }
+
+    /// The server bounds the time of a statement. It cannot when the connection was cut silently, and then nobody would
+    /// look for changes any more.
+    async fn limited<T>(&self, call: impl Future<Output = Result<T, SourceError>>) -> Result<T, SourceError> {
+        let silent = |_| {
+            let what = format!("postgres: silent for {} s", self.limit.as_secs());
+            SourceError::new(SourceErrorKind::Timeout, what, "check the network between warmer and database")
+        };
+        tokio::time::timeout(self.limit, call).await.map_err(silent)?
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -133,7 +149,7 @@ impl Watcher {
 
     async fn by_directory(&self, scope: &Scope) -> Result<Look, SourceError> {
         let at = now_ms();
-        let directory = self.source.directory().await?;
+        let directory = self.limited(self.source.directory()).await?;
         let mut look = Look { at, ..Look::default() };
         for store in directory.stores() {
             if scope.directory.get(&store.store_id) != Some(store) {
@@ -159,12 +175,12 @@ impl Watcher {
 
     async fn by_notes(&self, source: &PostgresSource, scope: &Scope) -> Result<Look, SourceError> {
         let done = self.with(|state| state.notes.done());
-        source.clear(&done).await?;
+        self.limited(source.clear(&done)).await?;
         self.with(|state| state.notes.cleared(&done));
-        source.watch_partitions().await?;
+        self.limited(source.watch_partitions()).await?;
         let at = now_ms();
         let known = self.with(|state| state.notes.known());
-        let batch = source.dirty(self.settings.batch_rows, &known).await?;
+        let batch = self.limited(source.dirty(self.settings.batch_rows, &known)).await?;
         let mut news = News { of: batch.of, ..News::default() };
         let others = batch.ids.iter().copied().filter(|id| !news.of.contains_key(id)).collect();
         *(if batch.everything { &mut news.everything } else { &mut news.empty }) = others;
@@ -189,17 +205,25 @@ impl Watcher {
         let Some(last) = scope.directory.last_day() else { return self.first_prints(source, scope).await };
         let at = now_ms();
         let (range, kept) = (self.polled(last), kept(scope));
-        let now = source.fingerprints(range, None).await?;
+        let prints = self.limited(prints::of_all(source, range, &scope.directory)).await?;
         // What changed while nobody looked is not known: such days are read again.
-        let examined =
-            self.with(|state| state.book.examine(range, kept, &now, &scope.directory, Unexamined::Changed));
-        self.of_examined(source, examined, kept, at).await
+        let examined = self
+            .with(|state| state.book.examine(range, kept, &prints, &scope.directory, Unexamined::Changed));
+        let mut look = self.of_examined(source, examined, kept, at).await?;
+        // Whoever tries to warm it finds out what is wrong, tells, and tries again later.
+        look.store_days.extend(prints.unreadable.into_iter().map(|store_id| (store_id, None)));
+        Ok(look)
     }
 
     /// With nothing known, everything is read after this, and what changes from now on is news.
     async fn first_prints(&self, source: &PostgresSource, scope: &Scope) -> Result<Look, SourceError> {
-        let Some(last) = source.directory().await?.last_day() else { return self.by_directory(scope).await };
-        let now = source.fingerprints(self.polled(last), None).await?;
+        let Some(last) = self.limited(source.directory()).await?.last_day() else {
+            return self.by_directory(scope).await;
+        };
+        let now = Prints {
+            all: self.limited(source.fingerprints(self.polled(last), None)).await?,
+            ..Prints::default()
+        };
         // After the fingerprints, so that it has everything that they have.
         let mut look = self.by_directory(scope).await?;
         let kept = Some(self.polled(last));
@@ -271,10 +295,10 @@ impl Watcher {
         let Some(range) = sweep::next_window(before, end, self.settings.sweep_days, &known) else {
             return Ok(Look { at, swept: Some(everything), ..Look::default() });
         };
-        let now = source.fingerprints(range, None).await?;
+        let prints = self.limited(prints::of_all(source, range, &scope.directory)).await?;
         let kept = kept(scope);
-        let examined =
-            self.with(|state| state.book.examine(range, kept, &now, &scope.directory, Unexamined::Learned));
+        let examined = self
+            .with(|state| state.book.examine(range, kept, &prints, &scope.directory, Unexamined::Learned));
         let mut look = self.of_examined(source, examined, kept, at).await?;
         tracing::debug!(from = %range.from, to = %range.to, changed = look.store_days.len(), "days were swept");
         look.swept = Some(range);
@@ -299,7 +323,7 @@ impl Watcher {
         if stores.is_empty() {
             return Ok(look);
         }
-        let directory = source.store_info(&stores).await?;
+        let directory = self.limited(source.store_info(&stores)).await?;
         look.infos = stores
             .into_iter()
             .map(|store_id| {

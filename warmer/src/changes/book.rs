@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared::model::{Day, DayRange, Directory};
-use shared::source::postgres::{Fingerprint, Fingerprints};
+use shared::source::postgres::Fingerprint;
 use xxhash_rust::xxh3::Xxh3;
+
+use super::prints::Prints;
 
 /// A fingerprint in short. Never [`DOUBT`].
 pub(super) type Print = u64;
@@ -65,7 +67,7 @@ impl Book {
         &self,
         range: DayRange,
         kept: Option<DayRange>,
-        now: &Fingerprints,
+        now: &Prints,
         directory: &Directory,
         unexamined: Unexamined,
     ) -> Examined {
@@ -75,7 +77,7 @@ impl Book {
             let days = directory.get(store_id).map(|store| &store.days);
             days.is_some_and(|days| days.last_within(DayRange { from: day, to: day }).is_some())
         };
-        for ((store_id, day), fingerprint) in now {
+        for ((store_id, day), fingerprint) in &now.all {
             let print = print_of(fingerprint);
             let last = self.last(store_id, *day);
             let same = match last {
@@ -90,12 +92,12 @@ impl Book {
             }
         }
         for (store_id, day) in self.had_lines(range, directory) {
-            if !now.contains_key(&(store_id.to_owned(), day)) {
+            if !now.all.contains_key(&(store_id.to_owned(), day)) && !now.unreadable.contains(store_id) {
                 examined.changed.insert((store_id.to_owned(), day), None);
             }
         }
         // Of the days to come, only those that came.
-        let last = now.keys().map(|(_, day)| *day).max().max(directory.last_day());
+        let last = now.all.keys().map(|(_, day)| *day).max().max(directory.last_day());
         let days = kept.and_then(|kept| kept.intersect(range)).zip(last);
         let days = days.and_then(|(days, last)| DayRange::new(days.from, days.to.min(last)));
         examined.days = days.into_iter().flat_map(DayRange::days).collect();
@@ -206,9 +208,11 @@ mod tests {
 
     const RANGE: DayRange = DayRange { from: Day(10), to: Day(20) };
 
-    fn prints(of: &[(&str, i32, i128)]) -> Fingerprints {
+    fn prints(of: &[(&str, i32, i128)]) -> Prints {
         let print = |hash| Fingerprint { lines: 1, hash };
-        of.iter().map(|(store, day, hash)| (((*store).to_owned(), Day(*day)), print(*hash))).collect()
+        let all =
+            of.iter().map(|(store, day, hash)| (((*store).to_owned(), Day(*day)), print(*hash))).collect();
+        Prints { all, ..Prints::default() }
     }
 
     fn directory(of: &[(&str, &[i32])]) -> Directory {
@@ -224,7 +228,7 @@ mod tests {
 
     fn look(
         book: &mut Book,
-        now: &Fingerprints,
+        now: &Prints,
         directory: &Directory,
         unexamined: Unexamined,
     ) -> Vec<(String, i32)> {
@@ -305,6 +309,17 @@ mod tests {
             book.written("a");
             assert_eq!(book.known.values().map(BTreeMap::len).sum::<usize>(), 1);
         }
+    }
+
+    #[test]
+    fn of_a_store_that_cannot_be_read_nothing_is_concluded() {
+        let listed = directory(&[("a", &[10]), ("b", &[10])]);
+        let mut book = Book::default();
+        look(&mut book, &prints(&[("a", 10, 1), ("b", 10, 1)]), &listed, Unexamined::Learned);
+        let now = Prints { unreadable: ["a".to_owned()].into(), ..prints(&[("b", 10, 2)]) };
+        assert_eq!(look(&mut book, &now, &listed, Unexamined::Learned), found(&[("b", 10)]));
+        let back = prints(&[("a", 10, 1), ("b", 10, 2)]);
+        assert_eq!(look(&mut book, &back, &listed, Unexamined::Learned), found(&[]));
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Listening {
                     tracing::debug!(error = %error, "not told of changes at once; they are looked for");
                 }
                 Some(Err(error)) => {
-                    tracing::error!(error = %error, "an attempt to be told of changes was lost")
+                    tracing::error!(error = %error, "an attempt to be told of changes was lost");
                 }
                 None => {}
             }

@@ -13,7 +13,7 @@ use shared::source::postgres::{PostgresSource, SCHEMA};
 use testkit::{PostgresServer, RedisServer, wait_until};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use warmer::daemon::{self, Counts, Progress};
+use warmer::daemon::{self, Counts, Progress, Request};
 use warmer::once::once;
 use warmer::scope::{Extent, Scope};
 use warmer::warming::Warming;
@@ -41,6 +41,7 @@ pub(crate) struct Place {
 
 pub(crate) struct Running {
     pub(crate) progress: Progress,
+    pub(crate) requests: mpsc::Sender<Request>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -108,13 +109,13 @@ impl Place {
         let (stop, stopped) = oneshot::channel::<()>();
         let warming = self.warming("live:", &self.settings);
         let (settings, shown) = (self.settings.clone(), progress.clone());
+        let (requests, requested) = mpsc::channel(1);
         #[allow(clippy::disallowed_methods, reason = "the test waits for it")]
         let task = tokio::spawn(async move {
-            let (_requests, requests) = mpsc::channel(1);
             let stopped = async { drop(stopped.await) };
-            daemon::run(&settings, &warming, shown, requests, stopped).await.unwrap();
+            daemon::run(&settings, &warming, shown, requested, stopped).await.unwrap();
         });
-        Running { progress, stop, task }
+        Running { progress, requests, stop, task }
     }
 
     /// Starts it, and waits until everything is warm.
@@ -147,6 +148,13 @@ impl Place {
         let report = once(&warming, |_, _| {}).await.unwrap();
         assert_eq!(report.failed, 0);
         kept(&warming.levels, &warming.source.directory().await.unwrap(), &settings).await
+    }
+
+    /// All that is kept, as [`Place::fresh`] gives it.
+    pub(crate) async fn kept(&self) -> Vec<String> {
+        let settings = self.direct();
+        let directory = PostgresSource::new(&settings.postgres).unwrap().directory().await.unwrap();
+        kept(&self.live(), &directory, &settings).await
     }
 
     /// Waits until everything that is kept is what a fresh run makes.
