@@ -84,6 +84,8 @@ pub struct WarmSettings {
     pub budget_time: Duration,
     /// Questions of each token that are kept whatever the others ask for.
     pub floor: usize,
+    /// From one ranking to the next.
+    pub rank_interval: Duration,
     /// Folder in which what was learned is kept across restarts; `None` = it is not.
     pub state: Option<PathBuf>,
 }

@@ -3,17 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use shared::answers::{Part, StoreData};
 use shared::cache::levels::{Stamp, VersionedDay};
-use shared::cache::{Read, StoredAnswer};
+use shared::cache::{Levels, Read, StoredAnswer, Write};
 use shared::cells::{StoreDay, build_store_day, partition};
 use shared::entry::EncodeError;
 use shared::model::{Day, DayRange, Lines, Query, Rules};
 use shared::runtime::now_ms;
 use shared::source::{Columns, ReadRequest};
 
-use crate::once::{LevelCount, count};
+use crate::once::{ANSWERS, LevelCount, count};
 use crate::scope::Scope;
 use crate::warming::{WarmError, Warming};
 
@@ -24,9 +25,32 @@ pub struct AnswerOutcome {
     pub counts: Vec<LevelCount>,
     /// Order lines read from the source, where cells were not ready.
     pub lines_read: u64,
+    /// Bytes of the document's entry.
+    pub bytes: u64,
+    /// Time that making it took.
+    pub time: Duration,
 }
 
-/// Composes the document of a question and writes it.
+/// A document as writes, with its ready response if that is kept; else none must be left, since it would get old.
+///
+/// # Errors
+/// If an entry cannot be made.
+pub fn document(
+    levels: &Levels,
+    query: &Query,
+    answer: &StoredAnswer,
+    stamp: &Stamp,
+    ready: bool,
+) -> Result<Vec<Write>, EncodeError> {
+    let response = if ready {
+        levels.write_ready(query, answer, stamp)?
+    } else {
+        Write::Delete { key: levels.keys().hot(query).key }
+    };
+    Ok(vec![levels.write_answer(query, answer, stamp)?, response])
+}
+
+/// Composes the document of a question and writes it, with its ready response if that is kept.
 ///
 /// # Errors
 /// If the source cannot be read where cells are missing, or the cache not be written.
@@ -34,8 +58,9 @@ pub async fn warm_answer(
     warming: &Warming,
     scope: &Scope,
     query: &Query,
+    ready: bool,
 ) -> Result<AnswerOutcome, WarmError> {
-    let mut outcome = AnswerOutcome::default();
+    let (start, mut outcome) = (Instant::now(), AnswerOutcome::default());
     let mut merged = Part::empty();
     for store_id in &query.stores {
         let (data, lines_read) = store_data(warming, scope, query, store_id).await?;
@@ -46,16 +71,19 @@ pub async fn warm_answer(
     }
     let (levels, of_query, directory) = (warming.levels.clone(), query.clone(), Arc::clone(&scope.directory));
     let now = now_ms();
-    let write = warming
+    let writes = warming
         .compute
         .run_waiting(move || {
             let stamp = Stamp { now, as_of: of_query.as_of, version: merged.version() };
             let answer = StoredAnswer::new(&merged.finish(&of_query, &directory))?;
-            levels.write_answer(&of_query, &answer, &stamp)
+            document(&levels, &of_query, &answer, &stamp, ready)
         })
         .await??;
-    outcome.counts = count(std::slice::from_ref(&write));
-    warming.levels.cache().transact(vec![write]).await?;
+    outcome.counts = count(&writes);
+    outcome.bytes =
+        outcome.counts.iter().filter(|level| level.name == ANSWERS).map(|level| level.bytes).sum();
+    outcome.time = start.elapsed();
+    warming.levels.cache().transact(writes).await?;
     Ok(outcome)
 }
 

@@ -373,7 +373,7 @@ impl Watcher {
         });
     }
 
-    /// The directory was written after everything that was taken, and stores that are gone are no longer in the cache.
+    /// The directory was written after everything that was taken, without the stores that are gone.
     pub fn directory_written(&self) {
         self.with(|state| {
             for store_id in std::mem::take(&mut state.gone) {

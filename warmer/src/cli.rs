@@ -19,6 +19,10 @@ use shared::source::files::{FileSource, MappingChoice, ReadOptions};
 use shared::source::postgres::PostgresSource;
 
 use crate::import::{self, ImportArgs, Target};
+use crate::insight;
+use crate::insight::explain::ExplainArgs;
+use crate::insight::hot::HotArgs;
+use crate::insight::plan::PlanArgs;
 use crate::once::once;
 use crate::simulate::{self, SimulateArgs};
 use crate::warming::Warming;
@@ -63,6 +67,12 @@ enum Command {
     Once(OnceArgs),
     /// Keep every level ready until asked to stop
     Run,
+    /// Show what is asked for most
+    Hot(HotArgs),
+    /// Show what would be kept, and why
+    Plan(PlanArgs),
+    /// Say why a store or question is kept or not
+    Explain(ExplainArgs),
     /// Replay requests against policies of what to keep
     Simulate(SimulateArgs),
 }
@@ -104,6 +114,9 @@ async fn run() -> Result<ExitCode, ExitCode> {
         Command::Import(args) => run_import(&settings, args).await,
         Command::Once(args) => run_once(&settings, args).await,
         Command::Run => run::run(&settings).await,
+        Command::Hot(args) => print(insight::hot::run(&settings, &args)),
+        Command::Plan(args) => print(insight::plan::run(&settings, &args).await),
+        Command::Explain(args) => print(insight::explain::run(&settings, &args).await),
         Command::Simulate(args) => run_simulate(args).await,
     }))
 }
@@ -140,6 +153,11 @@ async fn run_once(settings: &Settings, args: OnceArgs) -> anyhow::Result<ExitCod
         Output::Json => println!("{}", report.json()?),
     }
     Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(report: anyhow::Result<String>) -> anyhow::Result<ExitCode> {
+    println!("{}", report?);
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_simulate(args: SimulateArgs) -> anyhow::Result<ExitCode> {

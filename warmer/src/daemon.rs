@@ -6,34 +6,60 @@ mod cycle;
 mod jobs;
 mod lease;
 mod progress;
+mod questions;
+mod rank;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::cache::{CacheErrorKind, Fence, Read, Write};
+use shared::cache::{CacheErrorKind, Fence, Read};
 use shared::config::{Settings, WarmSettings};
-use shared::model::{Ask, Directory, Query};
+use shared::model::{Day, DayRange, Directory, RelativeAsk};
 use shared::runtime::now_ms;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::changes::{Listening, Watcher};
+use crate::learned::Learned;
+use crate::memory::Room;
+use crate::pace::Pace;
+use crate::plan::costs::Kind;
 use crate::queue::{Priority, Queue, Work};
-use crate::shelf::{self, Shelf};
-use crate::store::StoreJob;
+use crate::shelf::Shelf;
+use crate::store::{StoreJob, StoreOutcome};
 use crate::warming::{WarmError, Warming};
 use cycle::Cycle;
 use jobs::Done;
-pub use progress::{Counts, CycleReport, Progress, Role};
+pub use progress::{Counts, CycleReport, MemoryCounts, PlanCounts, Progress, Role};
+use questions::Questions;
 
 /// What the daemon is told from outside while it runs. Bounded by the channel it comes through.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// A question was asked that was not ready.
-    Ask(Ask),
-    /// Stores were asked to be read again.
-    Refresh(Vec<String>),
+    Ask {
+        /// The question.
+        ask: RelativeAsk,
+        /// When, milliseconds since 1970.
+        at: i64,
+    },
+    /// Order lines of a store were asked for that were not ready.
+    Lines {
+        /// The store.
+        store_id: String,
+        /// When, milliseconds since 1970.
+        at: i64,
+    },
+    /// Data were asked to be read again.
+    Refresh {
+        /// Which stores; `None` = all.
+        stores: Option<Vec<String>>,
+        /// First day; `None` = the first that is kept.
+        from: Option<Day>,
+        /// Last day; `None` = the last.
+        to: Option<Day>,
+    },
     /// A cycle is wanted now.
     Cycle,
 }
@@ -44,6 +70,7 @@ pub struct Daemon {
     settings: WarmSettings,
     fence: Fence,
     watcher: Arc<Watcher>,
+    learned: Arc<Learned>,
     queue: Queue,
     shelf: Shelf,
     cycle: Cycle,
@@ -52,21 +79,32 @@ pub struct Daemon {
     store_jobs: usize,
     fleet_running: bool,
     look_running: bool,
+    /// Stores that are warmed first.
     hot: Arc<BTreeSet<String>>,
-    /// Questions that wait to be resolved and composed, as they came.
-    asks: VecDeque<Ask>,
-    /// Kept questions of which a store changed, by canonical text.
-    again: BTreeMap<String, Query>,
-    /// Documents that are not kept any more.
-    gone: Vec<Write>,
-    answer_jobs: usize,
+    /// Stores of which order lines are kept.
+    orders: Arc<BTreeSet<String>>,
+    /// Bytes that the plan may take, as Redis had room at the last ranking.
+    allowed: u64,
+    /// Bytes that the plan leaves, for what is missed before the next one.
+    bytes_left: u64,
+    room: Room,
+    /// Whether a ranking is under way.
+    ranking: bool,
+    /// Whether there is no room for cold stores that are not there.
+    full: bool,
+    pace: Pace,
+    questions: Questions,
+    /// Whether documents of earlier warmers were looked for.
+    adopted: bool,
+    /// The state of the source that the last look saw, milliseconds since 1970; `None` if it failed.
+    looked_at: Option<i64>,
+    /// What was confirmed last.
+    confirmed_at: i64,
     progress: Progress,
 }
 
-/// Questions composed at the same time.
-const ANSWERS_AT_ONCE: usize = 2;
-/// Most questions that wait; further ones are left to the gateways, which compute them.
-const MOST_ASKS: usize = 1_000;
+/// Most requests of operators that are taken at a time.
+const MOST_REQUESTS: usize = 1_000;
 
 /// Why the active part of the daemon ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,13 +115,15 @@ enum End {
     Replaced,
 }
 
-/// Runs until `stop` completes: stands by until it has the lease, then warms. `requests` may be closed.
+/// Runs until `stop` completes: stands by until it has the lease, then warms what `learned` says is asked for.
+/// `requests` may be closed.
 ///
 /// # Errors
 /// When the settings do not fit the servers; outages are waited out.
 pub async fn run(
     settings: &Settings,
     warming: &Warming,
+    learned: Arc<Learned>,
     progress: Progress,
     mut requests: tokio::sync::mpsc::Receiver<Request>,
     stop: impl Future<Output = ()>,
@@ -97,10 +137,11 @@ pub async fn run(
             () = lease::wait_for(warming.levels.cache(), &fence, settings.warm.lease, &progress) => {}
         }
         let fenced = Warming { levels: warming.levels.fenced(fence.clone()), ..warming.clone() };
-        let mut daemon = Daemon::new(settings, fenced, fence.clone(), progress.clone());
+        let mut daemon = Daemon::new(settings, fenced, fence.clone(), Arc::clone(&learned), progress.clone());
         let end = daemon.active(&mut requests, &mut stop).await;
         daemon.drain().await;
         daemon.watcher.close().await;
+        daemon.remember();
         match end {
             End::Stop => {
                 if let Err(error) = warming.levels.cache().release(&fence).await {
@@ -114,7 +155,13 @@ pub async fn run(
 }
 
 impl Daemon {
-    fn new(settings: &Settings, warming: Warming, fence: Fence, progress: Progress) -> Self {
+    fn new(
+        settings: &Settings,
+        warming: Warming,
+        fence: Fence,
+        learned: Arc<Learned>,
+        progress: Progress,
+    ) -> Self {
         let watcher = Arc::new(Watcher::new(settings, &warming));
         let shelf = Shelf::new(Directory::default(), warming.extent, settings.warm.answers);
         Self {
@@ -122,6 +169,7 @@ impl Daemon {
             settings: settings.warm.clone(),
             fence,
             watcher,
+            learned,
             queue: Queue::default(),
             shelf,
             cycle: Cycle::default(),
@@ -130,10 +178,17 @@ impl Daemon {
             fleet_running: false,
             look_running: false,
             hot: Arc::default(),
-            asks: VecDeque::new(),
-            again: BTreeMap::new(),
-            gone: Vec::new(),
-            answer_jobs: 0,
+            orders: Arc::default(),
+            allowed: settings.warm.budget,
+            bytes_left: 0,
+            room: Room::default(),
+            ranking: false,
+            full: false,
+            pace: Pace::default(),
+            questions: Questions::default(),
+            adopted: false,
+            looked_at: None,
+            confirmed_at: 0,
             progress,
         }
     }
@@ -151,6 +206,7 @@ impl Daemon {
         };
         let mut cycles = every(self.settings.interval);
         let mut leases = every(self.settings.lease / 3);
+        let mut ranks = every(self.settings.rank_interval);
         let mut seconds = every(Duration::from_secs(1));
         if let Read::Hit(directory) = self.warming.levels.read_directory().await {
             self.start_from(directory);
@@ -162,6 +218,7 @@ impl Daemon {
             tokio::select! {
                 () = &mut *stop => return End::Stop,
                 _ = cycles.tick() => self.begin_cycle(),
+                _ = ranks.tick() => self.rank(),
                 _ = leases.tick() => if !self.renew_lease().await { return End::Replaced },
                 _ = seconds.tick() => self.every_second().await,
                 () = watcher.wait(&mut listener, last_look), if !self.look_running => {
@@ -201,11 +258,15 @@ impl Daemon {
     fn start_over(&mut self) {
         self.jobs.abort_all();
         self.jobs = JoinSet::new();
-        (self.store_jobs, self.answer_jobs) = (0, 0);
-        (self.fleet_running, self.look_running) = (false, false);
+        self.store_jobs = 0;
+        (self.fleet_running, self.look_running, self.ranking) = (false, false, false);
         self.queue = Queue::default();
         self.watcher.reset();
         self.shelf.clear();
+        self.questions.start_over();
+        let (current, gone) = self.shelf.kept_of(None);
+        self.make_again(current, &gone);
+        self.adopted = false;
         self.cycle = Cycle::default();
         self.begin_cycle();
     }
@@ -244,18 +305,26 @@ impl Daemon {
         {
             tracing::info!(paused, "warming was {}", if paused { "paused" } else { "resumed" });
         }
-        for request in self.warming.levels.take_requests(MOST_ASKS).await {
+        for request in self.warming.levels.take_requests(MOST_REQUESTS).await {
             match request.as_str() {
                 "cycle" => self.take(Request::Cycle),
                 other => match other.strip_prefix("refresh ") {
                     Some(stores) => {
-                        self.take(Request::Refresh(stores.split(',').map(str::to_owned).collect()));
+                        let stores = Some(stores.split(',').map(str::to_owned).collect());
+                        self.take(Request::Refresh { stores, from: None, to: None });
                     }
                     None => tracing::warn!(request = other, "a request is not understood"),
                 },
             }
         }
+        self.refresh_confirmations();
+        self.remember();
+        let answered = self.learned.with(|state| {
+            state.last_day = self.shelf.scope().directory.last_day();
+            state.interest.answered().clone()
+        });
         self.progress.note(|counts| {
+            counts.answered = answered;
             counts.stores_ready = self.shelf.ready_stores().count();
             counts.stores = self.shelf.scope().directory.stores().len();
             counts.waiting = self.queue.len();
@@ -266,17 +335,29 @@ impl Daemon {
     fn take(&mut self, request: Request) {
         match request {
             Request::Cycle => self.begin_cycle(),
-            Request::Refresh(stores) => {
-                for store in stores.iter().filter(|store| self.shelf.scope().directory.get(store).is_some()) {
-                    self.queue.add(store, Work::Whole, Priority::Asked);
-                }
-            }
-            Request::Ask(ask) => {
-                if self.asks.len() < MOST_ASKS && !self.asks.contains(&ask) {
-                    self.asks.push_back(ask);
-                }
-            }
+            Request::Refresh { stores, from, to } => self.take_refresh(stores, from, to),
+            Request::Ask { ask, at } => self.questions.asked(ask, at),
+            Request::Lines { store_id, at } => self.take_lines(&store_id, at),
         }
+    }
+
+    /// Reads stores again, or only some of their days, before scheduled work.
+    fn take_refresh(&mut self, stores: Option<Vec<String>>, from: Option<Day>, to: Option<Day>) {
+        let scope = self.shelf.scope();
+        let known = |store_id: &String| scope.directory.get(store_id).is_some();
+        let stores: Vec<String> = match stores {
+            Some(stores) => stores.into_iter().filter(known).collect(),
+            None => scope.directory.stores().iter().map(|store| store.store_id.clone()).collect(),
+        };
+        let within = |day: &Day| from.is_none_or(|from| from <= *day) && to.is_none_or(|to| *day <= to);
+        let whole = from.is_none() && to.is_none();
+        let days: BTreeSet<Day> =
+            scope.retention.into_iter().flat_map(DayRange::days).filter(within).collect();
+        for store_id in &stores {
+            let work = if whole { Work::Whole } else { Work::Days(days.clone()) };
+            self.queue.add(store_id, work, Priority::Asked);
+        }
+        self.progress.note(|counts| counts.refreshes += 1);
     }
 
     /// Starts what may run now, the most urgent first.
@@ -285,7 +366,7 @@ impl Daemon {
             return;
         }
         let now = now_ms();
-        while self.store_jobs < self.warming.parallel_stores {
+        while self.store_jobs < self.store_slots(now) {
             let Some((store_id, work, priority)) = self.queue.next(now) else { break };
             let scope = self.shelf.scope().clone();
             if scope.directory.get(&store_id).is_none() {
@@ -293,7 +374,7 @@ impl Daemon {
                 continue;
             }
             let job = StoreJob {
-                hot: self.hot.contains(&store_id),
+                orders: self.orders.contains(&store_id),
                 before: self.shelf.retention_of(&store_id).or(scope.retention),
                 scope,
                 store_id,
@@ -301,38 +382,23 @@ impl Daemon {
             self.store_jobs += 1;
             self.jobs.spawn(jobs::store(self.warming.clone(), job, work, priority));
         }
-        // Documents are composed when what they are made of is there.
-        let stores_wait = self.queue.has_urgent(Priority::Changed, now);
-        while self.answer_jobs < ANSWERS_AT_ONCE && !stores_wait {
-            let Some(query) = self.next_question() else { break };
-            self.answer_jobs += 1;
-            self.jobs.spawn(jobs::answer(self.warming.clone(), self.shelf.scope().clone(), query));
-        }
+        self.start_questions(now);
         if !self.fleet_running
-            && !stores_wait
+            && !self.queue.has_urgent(Priority::Changed, now)
             && let Some(parts) = self.shelf.fleet()
         {
             self.fleet_running = true;
             self.shelf.fleet_taken(true);
-            let (scope, gone) = (self.shelf.scope().clone(), std::mem::take(&mut self.gone));
-            self.jobs.spawn(jobs::fleet(self.warming.clone(), scope, parts, gone));
+            let (scope, ready) = (self.shelf.scope().clone(), self.shelf.responses());
+            self.jobs.spawn(jobs::fleet(self.warming.clone(), scope, parts, ready));
         }
         self.advance_cycle(now);
     }
 
-    /// The next question to be composed: what was asked and not ready, before what was and changed.
-    fn next_question(&mut self) -> Option<Query> {
-        while let Some(ask) = self.asks.pop_front() {
-            // A question that has no answer now needs none.
-            let Ok(query) = ask.resolve(&self.shelf.scope().directory) else { continue };
-            if query.range.is_none() {
-                continue;
-            }
-            let out = self.shelf.keep(ask, query.clone());
-            self.gone.extend(shelf::forget(self.warming.levels.keys(), out.as_slice()));
-            return Some(query);
-        }
-        self.again.pop_first().map(|(_, query)| query)
+    /// Stores that may be read at the same time: one while the database is slow and nobody waits.
+    fn store_slots(&self, now: i64) -> usize {
+        let gentle = self.pace.is_slow() && !self.queue.has_urgent(Priority::Asked, now);
+        if gentle { 1 } else { self.warming.parallel_stores }
     }
 
     fn apply(&mut self, done: Done) -> Result<(), WarmError> {
@@ -358,24 +424,15 @@ impl Daemon {
                 }
                 Ok(())
             }
-            Done::Answer { query, result } => {
-                self.answer_jobs -= 1;
-                match result {
-                    Ok(outcome) => {
-                        self.progress.read(outcome.lines_read, 0);
-                        self.progress.wrote(&outcome.counts);
-                        Ok(())
-                    }
-                    Err(error) => {
-                        self.progress.failed(&query.canonical(), &error);
-                        Err(error)
-                    }
-                }
-            }
+            Done::Answer { query, missed, result } => self.apply_answer(&query, missed, result),
+            Done::Forgotten(left, result) => self.apply_forgotten(left, result),
             Done::Looked(result) => self.apply_look(result),
             Done::Swept(result) => self.apply_sweep(result),
+            Done::Memory(result) => self.apply_memory(result),
+            Done::Published(result) => result.inspect_err(|error| self.progress.failed("plan", error)),
             Done::Probed(result) => self.apply_probe(result),
             Done::Confirmed(result) => self.end_cycle(result),
+            Done::Refreshed(result) => result.inspect_err(|error| self.progress.failed("confirm", error)),
         }
     }
 
@@ -384,21 +441,24 @@ impl Daemon {
         job: &StoreJob,
         work: Work,
         priority: Priority,
-        result: Result<crate::store::StoreOutcome, WarmError>,
+        result: Result<StoreOutcome, WarmError>,
     ) -> Result<(), WarmError> {
         match result {
             Ok(outcome) => {
                 self.queue.done(&job.store_id);
                 self.progress.warmed(&outcome);
-                if !self.shelf.put(&job.store_id, &job.scope, outcome.parts, job.hot) {
+                self.learn_from(job, &work, priority, &outcome);
+                if !self.shelf.put(&job.store_id, &job.scope, outcome.parts, job.orders) {
                     self.queue.add(&job.store_id, Work::Days(BTreeSet::new()), Priority::Hot);
                 }
                 if !self.queue.has(&job.store_id) {
                     self.watcher.written(&job.store_id);
                 }
-                let (current, gone) = self.shelf.kept_of(&BTreeSet::from([job.store_id.clone()]));
-                self.gone.extend(shelf::forget(self.warming.levels.keys(), &gone));
-                self.again.extend(current.into_iter().map(|query| (query.canonical(), query)));
+                // Where only parts were made, the data and so the documents are as they were.
+                if work != Work::Days(BTreeSet::new()) {
+                    let (current, gone) = self.shelf.kept_of(Some(&job.store_id));
+                    self.make_again(current, &gone);
+                }
                 Ok(())
             }
             Err(error) => {
@@ -408,5 +468,29 @@ impl Daemon {
                 Err(error)
             }
         }
+    }
+
+    /// What a store that was warmed teaches: how fast the source is, what order lines cost, where the rotation is.
+    fn learn_from(&mut self, job: &StoreJob, work: &Work, priority: Priority, outcome: &StoreOutcome) {
+        let ms = outcome.steps.read.as_secs_f64() * 1000.0;
+        self.pace.observe(outcome.lines_read, ms);
+        self.progress.note(|counts| counts.paced = self.pace.is_slow());
+        self.learned.with(|state| {
+            if priority == Priority::Cold {
+                state.cursor = Some(job.store_id.clone());
+            }
+            let kept = outcome.counts.iter().find(|level| level.name == crate::once::ORDERS);
+            if *work == Work::Whole
+                && let (Some(kept), Some(store)) = (kept, job.scope.directory.get(&job.store_id))
+            {
+                state.costs.learn(Kind::Orders, job.scope.order_lines(store), ms, kept.bytes);
+            }
+        });
+    }
+
+    /// What must outlive this daemon: which documents are kept.
+    fn remember(&self) {
+        let kept = self.shelf.kept().map(|(_, relative)| relative).collect();
+        self.learned.with(|state| state.kept = kept);
     }
 }

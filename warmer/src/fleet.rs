@@ -1,5 +1,6 @@
 //! The documents over all stores, and the directory.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use shared::answers::Part;
@@ -9,11 +10,13 @@ use shared::entry::EncodeError;
 use shared::model::Directory;
 use shared::runtime::now_ms;
 
+use crate::answer::document;
 use crate::once::{LevelCount, count};
 use crate::scope::Scope;
 use crate::warming::{WarmError, Warming};
 
-/// Writes the documents of merged parts, which are in the order of `scope.queries`, and bumps the fleet's version.
+/// Writes the documents of merged parts, which are in the order of `scope.queries`, with the ready responses that are
+/// kept of them, and bumps the fleet's version.
 ///
 /// # Errors
 /// If an entry cannot be made or the cache not be written.
@@ -21,6 +24,7 @@ pub async fn write_documents(
     warming: &Warming,
     scope: &Scope,
     parts: Vec<Part>,
+    ready: Arc<BTreeSet<String>>,
 ) -> Result<Vec<LevelCount>, WarmError> {
     let now = now_ms();
     let (scope, levels) = (scope.clone(), warming.levels.clone());
@@ -30,9 +34,14 @@ pub async fn write_documents(
             let finish = |(part, query): (Part, &shared::model::Query)| {
                 let stamp = Stamp { now, as_of: query.as_of, version: part.version() };
                 let answer = StoredAnswer::new(&part.finish(query, &scope.directory))?;
-                levels.write_answer(query, &answer, &stamp)
+                document(&levels, query, &answer, &stamp, ready.contains(&query.canonical()))
             };
-            parts.into_iter().zip(scope.queries.iter()).map(finish).collect()
+            let documents: Vec<Vec<Write>> = parts
+                .into_iter()
+                .zip(scope.queries.iter())
+                .map(finish)
+                .collect::<Result<_, EncodeError>>()?;
+            Ok(documents.into_iter().flatten().collect())
         })
         .await??;
     writes.push(Write::Bump { key: warming.levels.keys().fleet_version() });

@@ -1,7 +1,7 @@
 //! What is asked for, as the access logs tell: heat of stores, of raw order lines, and of questions relative to the last
 //! data day; what each token asks for; and which step answered. Bounded in memory; pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use shared::access_log::{Outcome, Request};
@@ -246,23 +246,45 @@ impl Interest {
         self.stores.heat(store_id, now)
     }
 
+    /// Heat of raw lines of a store.
+    #[must_use]
+    pub fn lines_heat(&self, store_id: &String, now: u64) -> f64 {
+        self.lines.heat(store_id, now)
+    }
+
     /// Heat of a question.
     #[must_use]
     pub fn question_heat(&self, text: &String, now: u64) -> f64 {
         self.questions.heat(text, now)
     }
 
-    /// Requests per hour that are expected of a question.
+    /// Requests per hour that are expected of a question: in the long run those that its heat stands for; in the short
+    /// run what was learned of questions like it, but no more than one in the time since it was asked for last, since
+    /// what is planned must be of use for a while.
     #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds far below 2^52")]
     pub fn expected_per_hour(&self, text: &String, now: u64) -> f64 {
-        self.keeper.value(text, now) * MILLISECONDS_PER_HOUR
+        let half_life = self.limits.half_life_ms as f64;
+        let long_run = self.questions.heat(text, now) * std::f64::consts::LN_2 / half_life;
+        let since = self.keeper.last(text).map_or(u64::MAX, |last| now.saturating_sub(last)).max(1_000);
+        let short_run = self.keeper.value(text, now).min(1.0 / since as f64);
+        long_run.max(short_run) * MILLISECONDS_PER_HOUR
     }
 
     /// The questions of which most requests are expected, with requests per hour, most first.
     #[must_use]
     pub fn expected(&self, now: u64, most: usize) -> Vec<(String, f64)> {
-        let per_hour = |(text, value): (String, f64)| (text, value * MILLISECONDS_PER_HOUR);
-        self.keeper.ranking(now, most).into_iter().map(per_hour).collect()
+        let asked = self.questions.ranking(now, most).into_iter().map(|hot| hot.key);
+        let texts: BTreeSet<String> =
+            self.keeper.ranking(now, most).into_iter().map(|(text, _)| text).chain(asked).collect();
+        let rated = |text: String| {
+            let per_hour = self.expected_per_hour(&text, now);
+            (text, per_hour)
+        };
+        let mut expected: Vec<(String, f64)> = texts.into_iter().map(rated).collect();
+        expected.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        expected.truncate(most);
+        expected
     }
 
     /// The hottest questions of each token, `floor` of each.
@@ -331,7 +353,7 @@ fn moved(last_day: Day, at: i64, now: i64) -> Option<Day> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::cast_sign_loss, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -21,6 +21,7 @@ mod stream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
 use shared::access_log::{Event, LineError, MAX_LINE_BYTES};
 
 pub use discover::PatternError;
@@ -65,8 +66,8 @@ pub struct Batch {
     pub more: bool,
 }
 
-/// Counts of one batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Counts of one batch, or of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Bytes taken.
     pub bytes: u64,
@@ -90,6 +91,28 @@ pub struct Counts {
     pub restarted: u64,
     /// Files that cannot be read, or are more than may be open, at this poll.
     pub unreadable: u64,
+}
+
+impl Counts {
+    /// Adds those of a batch; `unreadable` is not a sum, but how it is now.
+    pub fn add(&mut self, batch: &Self) {
+        let sums = [
+            (&mut self.bytes, batch.bytes),
+            (&mut self.lines, batch.lines),
+            (&mut self.garbage, batch.garbage),
+            (&mut self.unknown_version, batch.unknown_version),
+            (&mut self.no_request, batch.no_request),
+            (&mut self.too_long, batch.too_long),
+            (&mut self.torn, batch.torn),
+            (&mut self.clamped, batch.clamped),
+            (&mut self.files, batch.files),
+            (&mut self.restarted, batch.restarted),
+        ];
+        for (sum, more) in sums {
+            *sum += more;
+        }
+        self.unreadable = batch.unreadable;
+    }
 }
 
 /// Something that could not be read.

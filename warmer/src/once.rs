@@ -12,7 +12,7 @@ use crate::fleet;
 use crate::scope::Scope;
 use crate::store::{StoreJob, StoreOutcome, warm_whole};
 use crate::warming::{WarmError, Warming};
-pub(crate) use report::count;
+pub(crate) use report::{ANSWERS, ORDERS, count};
 pub use report::{LevelCount, Report, Steps};
 
 /// Failures of stores that a report names.
@@ -42,7 +42,8 @@ pub async fn once(warming: &Warming, mut progress: impl FnMut(usize, usize)) -> 
         while tasks.len() < warming.parallel_stores {
             let Some(store) = waiting.next() else { break };
             let store_id = store.store_id.clone();
-            let job = StoreJob { hot: hot.contains(&store_id), scope: scope.clone(), before: None, store_id };
+            let job =
+                StoreJob { orders: hot.contains(&store_id), scope: scope.clone(), before: None, store_id };
             let warming = warming.clone();
             tasks.spawn(async move { (job.store_id.clone(), warm_whole(&warming, job, Vec::new()).await) });
         }
@@ -68,7 +69,7 @@ pub async fn once(warming: &Warming, mut progress: impl FnMut(usize, usize)) -> 
     }
     if report.failed == 0 {
         let start = Instant::now();
-        let mut written = fleet::write_documents(warming, &scope, parts).await?;
+        let mut written = fleet::write_documents(warming, &scope, parts, Arc::default()).await?;
         written.extend(fleet::write_directory(warming, &scope).await?);
         report.add_counts(&written);
         report.steps.fleet = start.elapsed();

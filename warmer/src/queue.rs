@@ -136,6 +136,12 @@ impl Queue {
         self.waiting.contains_key(store_id) || self.running.contains(store_id)
     }
 
+    /// Whether work on this store waits.
+    #[must_use]
+    pub fn is_waiting(&self, store_id: &str) -> bool {
+        self.waiting.contains_key(store_id)
+    }
+
     /// Whether work at least as urgent as `priority` waits that is not put off, or runs.
     #[must_use]
     pub fn has_urgent(&self, priority: Priority, now: i64) -> bool {

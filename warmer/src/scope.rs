@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shared::config::Settings;
 use shared::model::query::{Granularity, ProductSort, SortOrder, StoreSort};
-use shared::model::{Ask, Day, DayRange, Directory, Document, Query};
+use shared::model::{Ask, Day, DayRange, Directory, Document, Query, StoreInfo};
 
 /// Products that the warmed lists hold: the default of the REST parameter.
 const PRODUCT_LIMIT: u16 = 20;
@@ -100,6 +100,18 @@ impl Scope {
         stores.sort_by(|a, b| b.lines.cmp(&a.lines).then_with(|| a.store_id.cmp(&b.store_id)));
         let count = share_of(stores.len(), share);
         stores.into_iter().take(count).map(|store| store.store_id.clone()).collect()
+    }
+
+    /// Order lines of a store in the days of which they may be kept, about.
+    #[must_use]
+    pub fn order_lines(&self, store: &StoreInfo) -> u64 {
+        let all = store.days.within(DayRange { from: Day::MIN, to: Day::MAX }).count() as u64;
+        let kept = self.orders.map_or(0, |range| store.days.within(range).count() as u64);
+        if all == 0 {
+            0
+        } else {
+            u64::try_from(u128::from(store.lines) * u128::from(kept) / u128::from(all)).unwrap_or(u64::MAX)
+        }
     }
 
     /// Days of `range` with lines of a store.

@@ -1,14 +1,15 @@
 //! What a daemon knows to be ready: the stores with their parts of the documents over all stores, and the questions
 //! whose documents are kept. Bounded by the directory and by the number of questions kept.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shared::answers::Part;
 use shared::cache::Write;
-use shared::keys::Keys;
-use shared::model::{Ask, DayRange, Directory, Query, StoreInfo};
+use shared::keys::{Keys, Slot};
+use shared::model::{DayRange, Directory, Query, RelativeAsk, StoreInfo};
 
+use crate::plan::{Chosen, Plan};
 use crate::scope::{Extent, Scope};
 
 /// One store that is ready.
@@ -22,8 +23,12 @@ struct Ready {
 /// A question whose document is kept.
 #[derive(Clone, Debug)]
 struct Kept {
-    ask: Ask,
+    relative: RelativeAsk,
     query: Query,
+    /// Requests expected × cost ÷ bytes: the least goes first.
+    worth: f64,
+    /// When its document was written last, milliseconds since 1970; 0: not yet.
+    written: i64,
 }
 
 /// What is ready.
@@ -36,8 +41,8 @@ pub struct Shelf {
     ready: BTreeMap<String, Ready>,
     /// By canonical text.
     kept: BTreeMap<String, Kept>,
-    /// Canonical texts, the longest unasked first.
-    asked: VecDeque<String>,
+    /// Canonical texts of the questions whose ready responses are kept.
+    responses: Arc<BTreeSet<String>>,
     most_kept: usize,
     fleet_dirty: bool,
 }
@@ -52,7 +57,7 @@ impl Shelf {
             retentions: BTreeMap::new(),
             ready: BTreeMap::new(),
             kept: BTreeMap::new(),
-            asked: VecDeque::new(),
+            responses: Arc::default(),
             most_kept,
             fleet_dirty: true,
         }
@@ -103,11 +108,6 @@ impl Shelf {
         self.retentions.get(store_id).copied()
     }
 
-    /// Notes that a store's cells in the cache were made for a retention.
-    pub fn found(&mut self, store_id: &str, retention: DayRange) {
-        self.retentions.insert(store_id.to_owned(), retention);
-    }
-
     /// A store is ready: it was warmed under `scope`. If the questions moved meanwhile, its parts are of no use any
     /// more: gives false, and the store must be made again.
     pub fn put(&mut self, store_id: &str, scope: &Scope, parts: Vec<Part>, orders: bool) -> bool {
@@ -133,6 +133,7 @@ impl Shelf {
         self.ready.clear();
         self.retentions.clear();
         self.fleet_dirty = true;
+        self.kept.values_mut().for_each(|kept| kept.written = 0);
     }
 
     /// Whether a store is ready.
@@ -181,66 +182,132 @@ impl Shelf {
     }
 
     /// Keeps the document of a question from now on. Gives the question that has to make room, if any.
-    pub fn keep(&mut self, ask: Ask, query: Query) -> Option<Query> {
+    pub fn keep(&mut self, relative: RelativeAsk, query: Query, worth: f64) -> Option<Query> {
+        if self.most_kept == 0 {
+            return Some(query);
+        }
         let canonical = query.canonical();
-        self.asked.retain(|known| *known != canonical);
-        self.asked.push_back(canonical.clone());
-        self.kept.insert(canonical, Kept { ask, query });
-        if self.kept.len() <= self.most_kept {
+        if let Some(known) = self.kept.get_mut(&canonical) {
+            known.worth = worth;
             return None;
         }
-        let oldest = self.asked.pop_front()?;
-        self.kept.remove(&oldest).map(|kept| kept.query)
+        let mut out = None;
+        if self.kept.len() >= self.most_kept {
+            let least = self.kept.iter().min_by(|a, b| a.1.worth.total_cmp(&b.1.worth));
+            let least = least.map(|(canonical, _)| canonical.clone())?;
+            out = self.kept.remove(&least).map(|kept| kept.query);
+        }
+        self.kept.insert(canonical, Kept { relative, query, worth, written: 0 });
+        out
     }
 
-    /// Whether a question's document is kept, be it one of those over all stores.
+    /// Follows a plan. Gives the questions whose documents or ready responses are to be written, and those that are not
+    /// kept any more.
+    pub fn follow(&mut self, plan: &Plan) -> (Vec<Query>, Vec<Query>) {
+        let mut before = std::mem::take(&mut self.kept);
+        let mut write = Vec::new();
+        for Chosen { relative, query, worth } in &plan.answers {
+            let canonical = query.canonical();
+            let written = before.remove(&canonical).map_or(0, |kept| kept.written);
+            if written == 0 || (plan.ready.contains(&canonical) && !self.responses.contains(&canonical)) {
+                write.push(query.clone());
+            }
+            let kept = Kept { relative: relative.clone(), query: query.clone(), worth: *worth, written };
+            self.kept.insert(canonical, kept);
+        }
+        if plan.ready != *self.responses {
+            // Those over all stores are written together.
+            let fleet = || self.scope.queries.iter().map(Query::canonical);
+            self.fleet_dirty |=
+                fleet().any(|text| plan.ready.contains(&text) != self.responses.contains(&text));
+            self.responses = Arc::new(plan.ready.clone());
+        }
+        (write, before.into_values().map(|kept| kept.query).collect())
+    }
+
+    /// Canonical texts of the questions whose ready responses are kept.
     #[must_use]
-    pub fn keeps(&self, query: &Query) -> bool {
-        self.kept.contains_key(&query.canonical()) || self.scope.queries.contains(query)
+    pub fn responses(&self) -> Arc<BTreeSet<String>> {
+        Arc::clone(&self.responses)
     }
 
-    /// The questions kept that one of these stores is part of, as they are asked now: at a new last day, those without
-    /// an own `to` move with it. Those that moved away, and those that no longer can be asked, are given second.
-    pub fn kept_of(&mut self, stores: &BTreeSet<String>) -> (Vec<Query>, Vec<Query>) {
+    /// Whether a question's document is kept beside those over all stores.
+    #[must_use]
+    pub fn keeps(&self, canonical: &str) -> bool {
+        self.kept.contains_key(canonical)
+    }
+
+    /// When a kept document was written last, milliseconds since 1970; 0: never.
+    #[must_use]
+    pub fn written(&self, canonical: &str) -> i64 {
+        self.kept.get(canonical).map_or(0, |kept| kept.written)
+    }
+
+    /// A kept document was written. Gives its relative text; `None` if it is not kept any more.
+    pub fn note_written(&mut self, canonical: &str, now: i64) -> Option<String> {
+        let kept = self.kept.get_mut(canonical)?;
+        kept.written = now;
+        Some(kept.relative.to_string())
+    }
+
+    /// A document is not kept any more.
+    pub fn drop_answer(&mut self, canonical: &str) {
+        self.kept.remove(canonical);
+    }
+
+    /// Canonical and relative texts of the documents kept beside those over all stores.
+    pub fn kept(&self) -> impl Iterator<Item = (&String, String)> {
+        self.kept.iter().map(|(canonical, kept)| (canonical, kept.relative.to_string()))
+    }
+
+    /// The questions kept that one of these stores is part of (`None`: all), as they are asked now: at a new last day
+    /// they move with it. Those that moved away, and those that no longer can be asked, are given second.
+    pub fn kept_of(&mut self, stores: Option<&str>) -> (Vec<Query>, Vec<Query>) {
         let (mut current, mut gone) = (Vec::new(), Vec::new());
+        let has = |query: &Query| {
+            stores
+                .is_none_or(|store| query.stores.binary_search_by(|known| known.as_str().cmp(store)).is_ok())
+        };
         let touched: Vec<String> = self
             .kept
             .iter()
-            .filter(|(_, kept)| {
-                kept.ask.stores.is_none() || kept.query.stores.iter().any(|id| stores.contains(id))
-            })
+            .filter(|(_, kept)| has(&kept.query))
             .map(|(canonical, _)| canonical.clone())
             .collect();
+        let last_day = self.scope.directory.last_day();
         for canonical in touched {
             let Some(kept) = self.kept.remove(&canonical) else { continue };
-            match kept.ask.resolve(&self.scope.directory) {
-                Ok(query) if query == kept.query => {
+            let ask = last_day.map(|last_day| kept.relative.absolute(last_day));
+            let now = ask.and_then(|ask| ask.resolve(&self.scope.directory).ok());
+            match now {
+                Some(query) if query == kept.query => {
                     self.kept.insert(canonical, kept);
                     current.push(query);
                 }
-                Ok(query) => {
-                    let now = query.canonical();
-                    for known in self.asked.iter_mut().filter(|known| **known == canonical) {
-                        known.clone_from(&now);
+                Some(query) => {
+                    gone.push(kept.query.clone());
+                    if !self.scope.queries.contains(&query) {
+                        let moved = Kept { query: query.clone(), written: 0, ..kept };
+                        self.kept.insert(query.canonical(), moved);
+                        current.push(query);
                     }
-                    gone.push(kept.query);
-                    self.kept.insert(now, Kept { ask: kept.ask, query: query.clone() });
-                    current.push(query);
                 }
-                Err(_) => {
-                    self.asked.retain(|known| *known != canonical);
-                    gone.push(kept.query);
-                }
+                None => gone.push(kept.query),
             }
         }
         (current, gone)
     }
 
-    /// Keys of documents that are kept.
+    /// Keys of documents and ready responses that are kept.
     #[must_use]
-    pub fn answer_keys(&self, keys: &Keys) -> BTreeSet<String> {
+    pub fn answer_keys(&self, keys: &Keys) -> (BTreeSet<String>, BTreeSet<String>) {
         let kept = self.kept.values().map(|kept| &kept.query);
-        kept.chain(self.scope.queries.iter()).map(|query| keys.answer(query).key).collect()
+        let all: Vec<&Query> = kept.chain(self.scope.queries.iter()).collect();
+        let ready = all.iter().filter(|query| self.responses.contains(&query.canonical()));
+        (
+            all.iter().map(|query| keys.answer(query).key).collect(),
+            ready.map(|query| keys.hot(query).key).collect(),
+        )
     }
 
     /// Number of documents kept beside those over all stores.
@@ -250,8 +317,9 @@ impl Shelf {
     }
 }
 
-/// Removes the documents of questions.
+/// Removes the documents and ready responses of questions.
 #[must_use]
 pub fn forget(keys: &Keys, queries: &[Query]) -> Vec<Write> {
-    queries.iter().map(|query| Write::Delete { key: keys.answer(query).key }).collect()
+    let delete = |slot: Slot| Write::Delete { key: slot.key };
+    queries.iter().flat_map(|query| [delete(keys.answer(query)), delete(keys.hot(query))]).collect()
 }

@@ -42,7 +42,7 @@ pub async fn warm_whole(
     also: Vec<Write>,
 ) -> Result<StoreOutcome, WarmError> {
     let (start, confirmed_at) = (Instant::now(), now_ms());
-    let columns = if job.hot && job.scope.orders.is_some() { Columns::All } else { Columns::ForCells };
+    let columns = if job.orders && job.scope.orders.is_some() { Columns::All } else { Columns::ForCells };
     let lines = match job.scope.span {
         Some(range) => read(warming, &job, range, columns).await?,
         None => Lines::default(),

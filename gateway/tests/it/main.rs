@@ -16,3 +16,4 @@ mod order_pages;
 mod outages;
 mod representations;
 mod same_bytes;
+mod warmed;

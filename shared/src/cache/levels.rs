@@ -332,6 +332,27 @@ impl Levels {
         Ok(self.set(EntryKind::Answer, self.keys.answer(query), value))
     }
 
+    /// The plan that the warmer follows, as a write.
+    ///
+    /// # Errors
+    /// If it cannot be encoded.
+    pub fn write_plan<T: Serialize>(&self, plan: &T, now: i64) -> Result<Write, EncodeError> {
+        let stamp = Stamp { now, as_of: None, version: DataVersion::default() };
+        let value = self.encode(EntryKind::Plan, PLAN.to_owned(), &stamp, &entry::canonical_bytes(plan)?)?;
+        Ok(self.set(EntryKind::Plan, self.keys.plan(), value))
+    }
+
+    /// The plan that the warmer follows.
+    pub async fn read_plan<T: DeserializeOwned>(&self) -> Read<T> {
+        match self.cache.read(&[self.keys.plan()], Patience::Bulk).await.pop() {
+            Some(Read::Hit(bytes)) => {
+                self.decode(EntryKind::Plan, PLAN, &bytes).map_or(Read::Miss, |(_, plan)| Read::Hit(plan))
+            }
+            Some(Read::Unavailable) => Read::Unavailable,
+            Some(Read::Miss) | None => Read::Miss,
+        }
+    }
+
     /// Partials of a diagnosis, for many stores at once.
     pub async fn read_partials(&self, stores: &[String], range: DayRange) -> Vec<Read<Bytes>> {
         let slots: Vec<Slot> = stores.iter().map(|store| self.keys.partial(store, range)).collect();
@@ -459,6 +480,9 @@ impl Levels {
         }
     }
 }
+
+/// What the plan's entry says it answers.
+const PLAN: &str = "plan";
 
 fn parse_time(bytes: &[u8]) -> Option<i64> {
     std::str::from_utf8(bytes).ok()?.parse().ok()

@@ -337,6 +337,12 @@ fn check_warm(warm: raw::Warm, checker: &mut Checker) -> WarmSettings {
         budget: checker.size("warm.budget", warm.budget, 512 << 20, (1 << 20, 1 << 40)),
         budget_time: checker.duration("warm.budget_time", warm.budget_time, seconds(60), (SECOND, 24 * HOUR)),
         floor: checker.number("warm.floor", warm.floor, 5, (0, 1_000)),
+        rank_interval: checker.duration(
+            "warm.rank_interval",
+            warm.rank_interval,
+            seconds(30),
+            (SECOND, 24 * HOUR),
+        ),
         state: warm.state,
     }
 }

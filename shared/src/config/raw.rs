@@ -52,7 +52,7 @@ raw! {
     }
     Warm {
         hot_share: f64, order_days: i32, parallel_stores: usize, threads: usize, interval: String, lease: String,
-        drain_timeout: String, answers: usize, hot_answers: usize, budget: String, budget_time: String, floor: usize,
+        drain_timeout: String, answers: usize, hot_answers: usize, budget: String, budget_time: String, floor: usize, rank_interval: String,
         state: PathBuf,
     }
     Heat {

@@ -1,9 +1,11 @@
-//! The cycle: look for changes, find what is not ready, let it be warmed, confirm the rest.
+//! The cycle: look for changes, rank what is asked for, find what is not ready, let it be warmed, confirm the rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use shared::model::Directory;
+use shared::cache::Write;
+use shared::entry::EntryKind;
+use shared::model::{Day, Directory, RelativeAsk};
 use shared::runtime::now_ms;
 
 use super::{CycleReport, Daemon, jobs};
@@ -19,6 +21,8 @@ pub(super) enum Phase {
     Idle,
     /// The source is asked what changed.
     Looking,
+    /// A plan is made of what was asked.
+    Ranking,
     /// The cache is asked what is there.
     Probing,
     /// What is not ready is warmed.
@@ -33,11 +37,10 @@ pub(super) struct Cycle {
     pub(super) phase: Phase,
     began: i64,
     changes_known: i64,
+    ranked: i64,
     warm: i64,
     lines_before: u64,
     stores_before: u64,
-    /// The state of the source up to which everything is known, milliseconds since 1970.
-    confirmed_at: Option<i64>,
 }
 
 impl Daemon {
@@ -70,20 +73,22 @@ impl Daemon {
         self.look_running = false;
         match result {
             Ok(look) => {
-                self.cycle.confirmed_at = Some(look.at);
+                self.looked_at = Some(look.at);
                 self.take_changes(look);
             }
             Err(error) => {
                 tracing::warn!(error = %error, "the source does not say what changed; what is cached stays");
                 self.progress.failed("changes", &error);
-                self.cycle.confirmed_at = None;
+                self.looked_at = None;
             }
         }
         if self.cycle.phase == Phase::Looking {
-            self.cycle.phase = Phase::Probing;
+            self.cycle.phase = Phase::Ranking;
             self.cycle.changes_known = now_ms();
-            let (warming, scope) = (self.warming.clone(), self.shelf.scope().clone());
-            self.jobs.spawn(jobs::probe(warming, scope, Arc::clone(&self.hot)));
+            // One between cycles may be under way; then it is the one of this cycle.
+            if !self.ranking {
+                self.begin_ranking();
+            }
         }
         Ok(())
     }
@@ -100,6 +105,16 @@ impl Daemon {
         Ok(())
     }
 
+    /// Goes on to what is there, after ranking.
+    pub(super) fn begin_probe(&mut self) {
+        if self.cycle.phase == Phase::Ranking {
+            self.cycle.phase = Phase::Probing;
+            self.cycle.ranked = now_ms();
+            let (warming, scope) = (self.warming.clone(), self.shelf.scope().clone());
+            self.jobs.spawn(jobs::probe(warming, scope, Arc::clone(&self.orders), !self.adopted));
+        }
+    }
+
     /// Queues what changed, and what moves with it.
     fn take_changes(&mut self, look: Look) {
         self.watcher.taken(&look);
@@ -113,16 +128,24 @@ impl Daemon {
             .map(|(store_id, _)| store_id.clone())
             .collect();
         if !look.infos.is_empty() {
+            let (before, last_day) = (self.shelf.scope().directory.stores().len(), self.last_day());
             for store_id in self.shelf.update(look.infos) {
                 // The questions moved: parts are made again from the cells that are there.
                 let priority = if self.hot.contains(&store_id) { Priority::Hot } else { Priority::Cold };
                 self.queue.add(&store_id, Work::Days(BTreeSet::new()), priority);
             }
-            self.choose_hot();
+            if self.last_day() != last_day {
+                // Tomorrow's form of today's favourites, before anyone asks.
+                let (current, gone) = self.shelf.kept_of(None);
+                self.make_again(current, &gone);
+            }
+            if self.last_day() != last_day || self.shelf.scope().directory.stores().len() != before {
+                self.choose();
+            }
         }
         for store_id in gone {
             self.queue.forget(&store_id);
-            self.gone.extend(self.warming.levels.forget_store(&store_id));
+            self.questions.forget(self.warming.levels.forget_store(&store_id));
         }
         for (store_id, days) in look.store_days {
             let hot = self.hot.contains(&store_id);
@@ -131,10 +154,8 @@ impl Daemon {
         }
     }
 
-    /// Which stores are hot: until an access log tells, those with most lines.
-    pub(super) fn choose_hot(&mut self) {
-        let hot = self.shelf.scope().largest(self.warming.extent.hot_share);
-        self.hot = Arc::new(hot.into_iter().collect());
+    fn last_day(&self) -> Option<Day> {
+        self.shelf.scope().directory.last_day()
     }
 
     pub(super) fn apply_probe(&mut self, result: Result<jobs::Probed, WarmError>) -> Result<(), WarmError> {
@@ -147,13 +168,19 @@ impl Daemon {
                 return Err(error);
             }
         };
-        for (store_id, there) in probed {
+        self.let_go_unknown(probed.documents);
+        let mut left_out = 0;
+        for (store_id, there) in self.rotated(probed.stores) {
             let priority = if self.hot.contains(&store_id) { Priority::Hot } else { Priority::Cold };
             if self.queue.has(&store_id) {
                 // It is being seen to; what is missing then shows in the next cycle.
                 continue;
             }
-            if !there {
+            if !there && self.full && priority == Priority::Cold {
+                // It would push out what others ask for.
+                left_out += 1;
+                self.shelf.take(&store_id);
+            } else if !there {
                 self.shelf.take(&store_id);
                 self.queue.add(&store_id, Work::Whole, priority);
             } else if !self.shelf.is_ready(&store_id) {
@@ -161,15 +188,43 @@ impl Daemon {
                 self.queue.add(&store_id, Work::Days(BTreeSet::new()), priority);
             }
         }
+        self.progress.note(|counts| counts.memory.stores_left_out = left_out);
+        if left_out > 0 {
+            tracing::warn!(
+                left_out,
+                "redis is full: cold stores are left out; raise maxmemory, or lower cache.retention_days"
+            );
+        }
         if self.cycle.phase == Phase::Probing {
             self.cycle.phase = Phase::Warming;
         }
         Ok(())
     }
 
+    /// The stores from the one after the cold store that was warmed last, so that none is left out for ever when a
+    /// cycle does not come to all.
+    fn rotated(&self, stores: BTreeMap<String, bool>) -> impl Iterator<Item = (String, bool)> + use<> {
+        let cursor = self.learned.with(|state| state.cursor.clone());
+        let (before, after): (Vec<_>, Vec<_>) =
+            stores.into_iter().partition(|(store_id, _)| Some(store_id) <= cursor.as_ref());
+        after.into_iter().chain(before)
+    }
+
+    /// Documents of earlier warmers that this one does not keep would get old unseen.
+    fn let_go_unknown(&mut self, documents: Vec<String>) {
+        if self.adopted {
+            return;
+        }
+        self.adopted = true;
+        let (answers, responses) = self.shelf.answer_keys(self.warming.levels.keys());
+        let unknown = documents.into_iter().filter(|key| !answers.contains(key) && !responses.contains(key));
+        self.questions.forget(unknown.map(|key| Write::Delete { key }));
+    }
+
     /// Goes on to confirming when everything is warm.
     pub(super) fn advance_cycle(&mut self, now: i64) {
         let busy = self.store_jobs > 0 || self.fleet_running || self.queue.has_urgent(Priority::Cold, now);
+        let busy = busy || !self.questions.is_settled();
         if self.cycle.phase != Phase::Warming || busy || self.look_running {
             return;
         }
@@ -180,12 +235,37 @@ impl Daemon {
             .shelf
             .ready_stores()
             .filter(|store_id| !self.queue.has(store_id))
-            .map(|store_id| (store_id.to_owned(), self.shelf.keeps_orders(store_id)))
+            .map(|store_id| {
+                let orders = self.shelf.keeps_orders(store_id) && self.orders.contains(store_id);
+                (store_id.to_owned(), orders)
+            })
             .collect();
         let all = stores.len() == scope.directory.stores().len() && !self.shelf.is_fleet_dirty();
-        let answers = self.shelf.answer_keys(self.warming.levels.keys()).into_iter().collect();
-        let confirmed_at = self.cycle.confirmed_at;
+        let answers = self.shelf.answer_keys(self.warming.levels.keys());
+        let confirmed_at = self.looked_at;
+        self.confirmed_at = now;
         self.jobs.spawn(jobs::confirm(self.warming.clone(), scope, stores, answers, confirmed_at, all));
+    }
+
+    /// Between cycles: ready responses are fresh for less time than a cycle takes, so what the last look confirmed is
+    /// noted in time.
+    pub(super) fn refresh_confirmations(&mut self) {
+        let (now, soft) = (now_ms(), self.warming.levels.ttl().soft(EntryKind::Hot));
+        let due = i64::try_from(soft.as_millis() * 2 / 5).unwrap_or(i64::MAX);
+        let Some(looked_at) = self.looked_at.filter(|at| *at > self.confirmed_at) else { return };
+        if self.cycle.phase != Phase::Idle || self.progress.is_paused() || now - self.confirmed_at < due {
+            return;
+        }
+        self.confirmed_at = now;
+        let stores: Vec<String> = self
+            .shelf
+            .ready_stores()
+            .filter(|store_id| !self.queue.has(store_id))
+            .map(str::to_owned)
+            .collect();
+        let all = stores.len() == self.shelf.scope().directory.stores().len() && !self.shelf.is_fleet_dirty();
+        let (_, ready) = self.shelf.answer_keys(self.warming.levels.keys());
+        self.jobs.spawn(jobs::refresh(self.warming.clone(), stores, ready, looked_at, all));
     }
 
     pub(super) fn end_cycle(&mut self, result: Result<(), WarmError>) -> Result<(), WarmError> {
@@ -196,10 +276,11 @@ impl Daemon {
             began: cycle.began,
             duration_ms: now - cycle.began,
             changes_ms: cycle.changes_known - cycle.began,
+            rank_ms: cycle.ranked - cycle.began,
             warm_ms: cycle.warm - cycle.began,
             lines_read: counts.lines_read - cycle.lines_before,
             stores_warmed: counts.stores_warmed - cycle.stores_before,
-            confirmed: cycle.confirmed_at.is_some(),
+            confirmed: self.looked_at.is_some(),
         };
         tracing::info!(
             duration_ms = report.duration_ms,
@@ -219,6 +300,14 @@ impl Daemon {
     /// The directory that this warmer starts from.
     pub(super) fn start_from(&mut self, directory: Directory) {
         self.shelf.replace(directory);
-        self.choose_hot();
+        let kept = self.learned.with(|state| state.kept.clone());
+        let Some(last_day) = self.last_day() else { return };
+        for relative in kept.iter().filter_map(|text| text.parse::<RelativeAsk>().ok()) {
+            if let Ok(query) = relative.absolute(last_day).resolve(&self.shelf.scope().directory) {
+                // All of them are made again, since their data may have changed while no warmer ran.
+                self.shelf.keep(relative, query, 0.0);
+            }
+        }
+        self.choose();
     }
 }

@@ -1,10 +1,10 @@
 //! What the daemon's jobs do, each in a task of its own; their results come back to the one task that decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shared::answers::Part;
-use shared::cache::{Probe, Write};
+use shared::cache::{Memory, Probe, Write};
 use shared::model::{Query, StoreInfo};
 use shared::runtime::now_ms;
 
@@ -12,6 +12,7 @@ use crate::answer::{AnswerOutcome, warm_answer};
 use crate::changes::{Look, Watcher};
 use crate::fleet;
 use crate::once::LevelCount;
+use crate::plan::PlanRecord;
 use crate::queue::{Priority, Work};
 use crate::scope::Scope;
 use crate::store::{StoreJob, StoreOutcome, warm_days, warm_whole};
@@ -19,20 +20,41 @@ use crate::warming::{WarmError, Warming};
 
 /// A job that ended.
 pub(super) enum Done {
-    Store { job: StoreJob, work: Work, priority: Priority, result: Result<StoreOutcome, WarmError> },
+    Store {
+        job: StoreJob,
+        work: Work,
+        priority: Priority,
+        result: Result<StoreOutcome, WarmError>,
+    },
     Fleet(Result<Vec<LevelCount>, WarmError>),
-    Answer { query: Query, result: Result<AnswerOutcome, WarmError> },
+    Answer {
+        query: Query,
+        missed: bool,
+        result: Result<AnswerOutcome, WarmError>,
+    },
+    /// Entries that are not kept any more were removed; those that could not be are given back.
+    Forgotten(Vec<Write>, Result<(), WarmError>),
+    Memory(Result<Memory, WarmError>),
+    Published(Result<(), WarmError>),
     Looked(Result<Look, WarmError>),
     Swept(Result<Look, WarmError>),
     Probed(Result<Probed, WarmError>),
     Confirmed(Result<(), WarmError>),
+    Refreshed(Result<(), WarmError>),
 }
 
-/// Which stores have all their entries in the cache.
-pub(super) type Probed = BTreeMap<String, bool>;
+/// What is in the cache.
+pub(super) struct Probed {
+    /// Whether all entries of a store are there.
+    pub(super) stores: BTreeMap<String, bool>,
+    /// Keys of documents and ready responses, if they were asked for.
+    pub(super) documents: Vec<String>,
+}
 
 /// Writes that one transaction of confirmations holds.
 const CONFIRMATIONS_AT_ONCE: usize = 2_000;
+/// Documents of earlier warmers that are looked at; what is beyond ends by its expiry.
+const MOST_DOCUMENTS: usize = 1_000_000;
 
 /// Makes one store ready. Where cells that should be ready are not, the whole store is read.
 pub(super) async fn store(warming: Warming, job: StoreJob, work: Work, priority: Priority) -> Done {
@@ -55,11 +77,14 @@ async fn make(warming: &Warming, job: &StoreJob, work: &Work) -> Result<StoreOut
 }
 
 /// Writes the documents over all stores, and then the directory that leads to them.
-/// Documents that are `gone` are removed with them.
-pub(super) async fn fleet(warming: Warming, scope: Scope, parts: Vec<Part>, gone: Vec<Write>) -> Done {
+pub(super) async fn fleet(
+    warming: Warming,
+    scope: Scope,
+    parts: Vec<Part>,
+    ready: Arc<BTreeSet<String>>,
+) -> Done {
     let write = async {
-        warming.levels.cache().transact(gone).await?;
-        let mut counts = fleet::write_documents(&warming, &scope, parts).await?;
+        let mut counts = fleet::write_documents(&warming, &scope, parts, ready).await?;
         counts.extend(fleet::write_directory(&warming, &scope).await?);
         Ok(counts)
     };
@@ -67,9 +92,40 @@ pub(super) async fn fleet(warming: Warming, scope: Scope, parts: Vec<Part>, gone
 }
 
 /// Composes and writes one document.
-pub(super) async fn answer(warming: Warming, scope: Scope, query: Query) -> Done {
-    let result = warm_answer(&warming, &scope, &query).await;
-    Done::Answer { query, result }
+pub(super) async fn answer(warming: Warming, scope: Scope, query: Query, missed: bool, ready: bool) -> Done {
+    let result = warm_answer(&warming, &scope, &query, ready).await;
+    Done::Answer { query, missed, result }
+}
+
+/// Removes entries that are not kept any more.
+pub(super) async fn forget(warming: Warming, gone: Vec<Write>) -> Done {
+    let mut result = Ok(());
+    let mut left = gone.as_slice();
+    while let Some((chunk, rest)) = left.split_at_checked(left.len().min(CONFIRMATIONS_AT_ONCE))
+        && !chunk.is_empty()
+    {
+        result = warming.levels.cache().transact(chunk.to_vec()).await.map_err(WarmError::from);
+        if result.is_err() {
+            break;
+        }
+        left = rest;
+    }
+    Done::Forgotten(left.to_vec(), result)
+}
+
+/// Looks how much room the cache has.
+pub(super) async fn memory(warming: Warming) -> Done {
+    Done::Memory(warming.levels.cache().memory().await.map_err(WarmError::from))
+}
+
+/// Publishes the plan that is followed.
+pub(super) async fn publish(warming: Warming, record: PlanRecord) -> Done {
+    let publish = async {
+        let levels = warming.levels.clone();
+        let write = warming.compute.run_waiting(move || levels.write_plan(&record, now_ms())).await??;
+        Ok(warming.levels.cache().transact(vec![write]).await?)
+    };
+    Done::Published(publish.await)
 }
 
 /// Looks for changes in the source.
@@ -83,19 +139,31 @@ pub(super) async fn sweep(watcher: Arc<Watcher>, scope: Scope) -> Done {
 }
 
 /// Looks which stores have all their entries.
+/// and, if wanted, which documents there are.
 pub(super) async fn probe(
     warming: Warming,
     scope: Scope,
-    hot: Arc<std::collections::BTreeSet<String>>,
+    orders: Arc<BTreeSet<String>>,
+    documents: bool,
 ) -> Done {
-    Done::Probed(find_ready(&warming, &scope, &hot).await)
+    let probe = async {
+        let mut probed =
+            Probed { stores: find_ready(&warming, &scope, &orders).await?, documents: Vec::new() };
+        if documents {
+            let (cache, keys) = (warming.levels.cache(), warming.levels.keys());
+            probed.documents = cache.scan(&keys.answers(), MOST_DOCUMENTS).await?;
+            probed.documents.extend(cache.scan(&keys.hots(), MOST_DOCUMENTS).await?);
+        }
+        Ok(probed)
+    };
+    Done::Probed(probe.await)
 }
 
 async fn find_ready(
     warming: &Warming,
     scope: &Scope,
-    hot: &std::collections::BTreeSet<String>,
-) -> Result<Probed, WarmError> {
+    orders: &BTreeSet<String>,
+) -> Result<BTreeMap<String, bool>, WarmError> {
     let keys = warming.levels.keys();
     let cells = scope.retention.map_or(0, |range| u64::try_from(range.len()).unwrap_or(0));
     let fleet_range = scope.queries.iter().find_map(|query| query.diagnosis);
@@ -111,7 +179,7 @@ async fn find_ready(
         if let Some(range) = fleet_range {
             want(Probe::Key(keys.partial(&store.store_id, range).key), 1);
         }
-        if hot.contains(&store.store_id)
+        if orders.contains(&store.store_id)
             && let Some(range) = scope.orders
         {
             for day in scope.days_with_lines(&store.store_id, range) {
@@ -135,7 +203,7 @@ pub(super) async fn confirm(
     warming: Warming,
     scope: Scope,
     stores: Vec<(String, bool)>,
-    answers: Vec<String>,
+    answers: (BTreeSet<String>, BTreeSet<String>),
     confirmed_at: Option<i64>,
     all: bool,
 ) -> Done {
@@ -145,7 +213,8 @@ pub(super) async fn confirm(
         writes.extend(levels.renew_store(store_id, &expiring(&scope, store_id, *orders)));
         writes.extend(confirmed_at.map(|at| levels.write_fresh(Some(store_id), at)));
     }
-    writes.extend(levels.renew_answers(&answers));
+    writes.extend(levels.renew_answers(&answers.0));
+    writes.extend(levels.renew_ready(&answers.1));
     writes.extend(confirmed_at.filter(|_| all).map(|at| levels.write_fresh(None, at)));
     let mut result = Ok(());
     for chunk in writes.chunks(CONFIRMATIONS_AT_ONCE) {
@@ -155,6 +224,30 @@ pub(super) async fn confirm(
         }
     }
     Done::Confirmed(result)
+}
+
+/// Notes between cycles that the data of these stores are current, and puts off the expiry of ready responses, which is
+/// shorter than a cycle may be.
+pub(super) async fn refresh(
+    warming: Warming,
+    stores: Vec<String>,
+    ready: BTreeSet<String>,
+    confirmed_at: i64,
+    all: bool,
+) -> Done {
+    let levels = &warming.levels;
+    let mut writes: Vec<Write> =
+        stores.iter().map(|store_id| levels.write_fresh(Some(store_id), confirmed_at)).collect();
+    writes.extend(levels.renew_ready(&ready));
+    writes.extend(all.then(|| levels.write_fresh(None, confirmed_at)));
+    let mut result = Ok(());
+    for chunk in writes.chunks(CONFIRMATIONS_AT_ONCE) {
+        result = levels.cache().transact(chunk.to_vec()).await.map_err(WarmError::from);
+        if result.is_err() {
+            break;
+        }
+    }
+    Done::Refreshed(result)
 }
 
 /// What of a store expires.

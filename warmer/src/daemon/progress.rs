@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
+use crate::interest::Answered;
+use crate::log_reader;
 use crate::once::LevelCount;
 use crate::store::StoreOutcome;
 use crate::warming::WarmError;
@@ -45,6 +47,28 @@ pub struct Counts {
     pub changes: u64,
     /// Cycles that ended.
     pub cycles: u64,
+    /// Bytes and lines of the access logs that were read, and what was wrong with them.
+    pub log: log_reader::Counts,
+    /// Bytes of the access logs that were not read yet.
+    pub log_backlog: u64,
+    /// Misses and refreshes that found no place in the queue.
+    pub requests_dropped: u64,
+    /// Misses and refreshes beyond what their token may ask for in a minute.
+    pub requests_limited: u64,
+    /// Documents made because somebody missed them.
+    pub misses_warmed: u64,
+    /// Refreshes seen to.
+    pub refreshes: u64,
+    /// Requests in the logs since the ranking last changed.
+    pub ranking_unchanged_requests: u64,
+    /// What answered the requests in the logs.
+    pub answered: Answered,
+    /// What the plan keeps.
+    pub plan: PlanCounts,
+    /// Room in Redis.
+    pub memory: MemoryCounts,
+    /// Stores that slow reads of the source hold back to one at a time.
+    pub paced: bool,
     /// Failures of stores, questions, looks and writes.
     pub failures: u64,
     /// The last one.
@@ -53,6 +77,38 @@ pub struct Counts {
     pub written: BTreeMap<&'static str, (u64, u64)>,
     /// The last cycle.
     pub last_cycle: Option<CycleReport>,
+}
+
+/// What the plan keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PlanCounts {
+    /// Bytes that it may spend.
+    pub budget: u64,
+    /// Bytes that it takes, as estimated.
+    pub bytes: u64,
+    /// Documents beside those over all stores.
+    pub answers: usize,
+    /// Ready responses.
+    pub ready: usize,
+    /// Stores that are warmed first.
+    pub hot: usize,
+    /// Stores of which order lines are kept.
+    pub orders: usize,
+}
+
+/// Room in Redis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MemoryCounts {
+    /// Bytes in use.
+    pub used: u64,
+    /// Most bytes, if there is a limit.
+    pub limit: Option<u64>,
+    /// Keys evicted since this warmer began to look.
+    pub evicted: u64,
+    /// Whether the plan is smaller than its setting, because Redis has no room for it.
+    pub shrunk: bool,
+    /// Cold stores that are left out because there is no room for them.
+    pub stores_left_out: usize,
 }
 
 /// One cycle.
@@ -64,6 +120,8 @@ pub struct CycleReport {
     pub duration_ms: i64,
     /// Time until the changes were known, milliseconds.
     pub changes_ms: i64,
+    /// Time until the plan was made, milliseconds.
+    pub rank_ms: i64,
     /// Time until everything was ready, milliseconds.
     pub warm_ms: i64,
     /// Order lines read.
@@ -92,12 +150,18 @@ impl Progress {
     }
 
     /// Changes the counts in one step.
-    pub(super) fn note(&self, change: impl FnOnce(&mut Counts)) {
+    pub(crate) fn note(&self, change: impl FnOnce(&mut Counts)) {
         self.with(change);
     }
 
     pub(super) fn set_role(&self, role: Role) {
         self.with(|counts| counts.role = role);
+    }
+
+    /// Whether this warmer writes.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.with(|counts| counts.role == Role::Active)
     }
 
     pub(super) fn is_paused(&self) -> bool {

@@ -101,6 +101,12 @@ impl<K: Clone + Ord + Hash> Keeper<K> {
         self.of_key.get(key).map_or(0.0, |number| self.reuse.value(&self.watched[*number].history, now))
     }
 
+    /// When a key was asked for last; `None` without history.
+    #[must_use]
+    pub fn last(&self, key: &K) -> Option<u64> {
+        self.of_key.get(key).map(|number| self.watched[*number].history.last)
+    }
+
     /// The `most` watched keys of highest value, kept or not, highest first, ties by key.
     #[must_use]
     pub fn ranking(&self, now: u64, most: usize) -> Vec<(K, f64)> {

@@ -72,13 +72,18 @@ struct JsonLevel {
     bytes: u64,
 }
 
+/// Order lines, as counted.
+pub(crate) const ORDERS: &str = "L1 orders";
+/// Whole documents, as counted.
+pub(crate) const ANSWERS: &str = "L3 answers";
+
 fn name(kind: EntryKind) -> &'static str {
     match kind {
-        EntryKind::Orders => "L1 orders",
+        EntryKind::Orders => ORDERS,
         EntryKind::DayCell => "L2 day cells",
         EntryKind::ProductCell => "L2 product cells",
         EntryKind::Partial => "L3 partials",
-        EntryKind::Answer => "L3 answers",
+        EntryKind::Answer => ANSWERS,
         EntryKind::Hot => "L4 ready responses",
         EntryKind::Store => "directory",
         EntryKind::Plan => "plan",

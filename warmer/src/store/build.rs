@@ -24,7 +24,7 @@ pub struct StoreJob {
     /// What is kept ready.
     pub scope: Scope,
     /// Whether its order lines are kept.
-    pub hot: bool,
+    pub orders: bool,
     /// The days of which cells lie in the cache, where it is known: others are written as days without lines.
     pub before: Option<DayRange>,
 }
@@ -32,7 +32,7 @@ pub struct StoreJob {
 impl StoreJob {
     /// Whether order lines of any of these days are kept.
     pub(super) fn keeps_orders_of(&self, range: DayRange) -> bool {
-        self.hot && self.scope.orders.is_some_and(|orders| orders.intersect(range).is_some())
+        self.orders && self.scope.orders.is_some_and(|orders| orders.intersect(range).is_some())
     }
 
     fn keeps_orders(&self, day: Day) -> bool {

@@ -1,6 +1,7 @@
 //! The daemon on real servers: whatever changes in the table, what is kept ready becomes what a fresh run makes, and
 //! only the store-days that changed are read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared::cache::{Cache, Levels, Read, RedisCache};
@@ -14,6 +15,7 @@ use testkit::{PostgresServer, RedisServer, wait_until};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use warmer::daemon::{self, Progress};
+use warmer::learned::Learned;
 use warmer::once::once;
 use warmer::scope::{Extent, Scope};
 use warmer::warming::Warming;
@@ -85,7 +87,8 @@ impl Place {
         let task = tokio::spawn(async move {
             let (_requests, requests) = mpsc::channel(1);
             let stopped = async { drop(stopped.await) };
-            daemon::run(&settings, &warming, shown, requests, stopped).await.unwrap();
+            let learned = Arc::new(Learned::open(&settings));
+            daemon::run(&settings, &warming, learned, shown, requests, stopped).await.unwrap();
         });
         Running { progress, stop, task }
     }

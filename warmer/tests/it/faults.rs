@@ -37,7 +37,7 @@ async fn a_database_that_dies_while_it_is_read_is_waited_for() {
     // Reads wait for this lock, and are under way when the server dies.
     let locker = place.another_client().await;
     locker.batch_execute("BEGIN; LOCK orders IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    running.requests.send(Request::Refresh(stores())).await.unwrap();
+    running.requests.send(Request::Refresh { stores: Some(stores()), from: None, to: None }).await.unwrap();
     let reads = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY%'";
     wait_until("a read", PATIENCE, async || {
         place.client.query_one(reads, &[]).await.unwrap().get::<_, i64>(0) > 0

@@ -1,6 +1,7 @@
 //! A daemon on real servers, and the comparison of everything that it keeps with what a fresh run makes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared::cache::{Cache, Levels, Patience, Read, RedisCache};
@@ -14,6 +15,7 @@ use testkit::{PostgresServer, RedisServer, wait_until};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use warmer::daemon::{self, Counts, Progress, Request};
+use warmer::learned::Learned;
 use warmer::once::once;
 use warmer::scope::{Extent, Scope};
 use warmer::warming::Warming;
@@ -113,7 +115,8 @@ impl Place {
         #[allow(clippy::disallowed_methods, reason = "the test waits for it")]
         let task = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            daemon::run(&settings, &warming, shown, requested, stopped).await.unwrap();
+            let learned = Arc::new(Learned::open(&settings));
+            daemon::run(&settings, &warming, learned, shown, requested, stopped).await.unwrap();
         });
         Running { progress, requests, stop, task }
     }
@@ -219,7 +222,7 @@ impl Running {
 
 /// All that is kept of a directory, decoded: documents over all stores, cells, order lines of the hot stores.
 async fn kept(levels: &Levels, directory: &Directory, settings: &Settings) -> Vec<String> {
-    let scope = Scope::new(std::sync::Arc::new(directory.clone()), &Extent::new(settings));
+    let scope = Scope::new(Arc::new(directory.clone()), &Extent::new(settings));
     let mut kept = vec![format!("{:?}", levels.read_directory().await)];
     for query in scope.queries.iter() {
         let answer = match levels.read_answer(query).await {

@@ -1,5 +1,7 @@
 //! What keeps entries alive, and what operators tell the warmer through Redis.
 
+use std::collections::BTreeSet;
+
 use crate::cache::{Patience, Write};
 use crate::entry::EntryKind;
 use crate::model::{Day, DayRange};
@@ -34,9 +36,17 @@ impl Levels {
             .collect()
     }
 
+    /// Puts off the hard expiry of ready responses, by key.
+    #[must_use]
+    pub fn renew_ready(&self, responses: &BTreeSet<String>) -> Vec<Write> {
+        let ttl = self.ttl();
+        let expire = |key: &String| Write::Expire { ttl: ttl.hard(EntryKind::Hot, key), key: key.clone() };
+        responses.iter().map(expire).collect()
+    }
+
     /// Puts off the hard expiry of whole documents, by key, and of the directory.
     #[must_use]
-    pub fn renew_answers(&self, answers: &[String]) -> Vec<Write> {
+    pub fn renew_answers(&self, answers: &BTreeSet<String>) -> Vec<Write> {
         let ttl = self.ttl();
         let expire = |key: &String, kind| Write::Expire { ttl: ttl.hard(kind, key), key: key.clone() };
         let answers = answers.iter().map(|key| expire(key, EntryKind::Answer));
