@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use shared::cache::Write;
 use shared::config::ChangeMode;
 use shared::runtime::now_ms;
 use testkit::{ChaosProxy, PostgresServer, RedisServer, wait_until};
@@ -82,6 +83,29 @@ async fn a_redis_that_dies_while_it_is_written_is_filled_again() {
         proxy.restore();
         place.redis.start_again().await;
         place.becomes_fresh("the return of Redis, empty").await;
+        running.stop().await;
+    }
+}
+
+/// A write that is refused has the daemon drop all its work. The cells that are there look whole, so nothing but the change
+/// itself, found once more, leads to the new data.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_whose_work_was_dropped_is_found_again() {
+    for mode in [ChangeMode::Trigger, ChangeMode::Poll] {
+        let mut place = Place::new(mode).await;
+        // The fence is put up again only every 20 s, or after a refusal.
+        place.settings.warm.lease = Duration::from_secs(60);
+        let running = place.start_warm().await;
+        let before = running.counts();
+        let live = place.live();
+        let (_, fence) = live.keys().lease();
+        live.cache().transact(vec![Write::Delete { key: fence }]).await.unwrap();
+        place.execute(UPDATE).await;
+        place.becomes_fresh("work that was dropped").await;
+        let after = running.counts();
+        assert!(after.failures > before.failures);
+        // Read at most twice, and nothing else.
+        assert!(after.store_days_read - before.store_days_read <= 8);
         running.stop().await;
     }
 }
