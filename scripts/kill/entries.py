@@ -4,6 +4,9 @@ import socket
 import struct
 
 
+GZIP, PLAIN_BODY, GZIP_BODY = 1, 2, 3
+
+
 class Damaged(Exception):
     """An entry that no reader would take."""
 
@@ -77,12 +80,15 @@ def decode(entry):
     """Data version and payload of an entry. gzip's own checksum covers the payload."""
     try:
         magic, version, _, codec, _, length = struct.unpack_from("<4sBBBBI", entry)
-        if (magic, version, codec) != (b"HTSF", 1, 1):
+        if (magic, version) != (b"HTSF", 1) or codec not in (GZIP, PLAIN_BODY, GZIP_BODY):
             raise Damaged(f"it begins with {entry[:8]!r}")
         (header, inflated, stored, _), end = unpack(entry[:12 + length], 12)
-        payload = gzip.decompress(entry[12 + length:])
+        payload = entry[12 + length:]
+        # Ready bodies are sent as they are; those that are compressed tell of their size as stored.
+        body = payload if codec == PLAIN_BODY else gzip.decompress(payload)
+        payload = payload if codec == GZIP_BODY else body
     except (struct.error, ValueError, IndexError, EOFError, OSError, gzip.zlib.error) as error:
         raise Damaged(error) from error
     if end != 12 + length or stored != len(entry) - end or inflated != len(payload):
         raise Damaged("its lengths do not fit")
-    return header[4], payload
+    return header[4], body

@@ -19,7 +19,7 @@ from entries import Damaged, Redis, decode
 
 STORES, DAYS, LINES = 20, 20, 40
 # Entries without an envelope.
-PLAIN = ("version:", "fresh:", "lease", "fence", "paused", "requests")
+PLAIN = ("version:", "fresh:", "{warmer}:", "status:")
 SETTINGS = """
 [changes]
 mode = "{mode}"
@@ -181,12 +181,9 @@ def examine(content):
                 continue
             if level in ("cells", "products"):
                 versions[store, field][level] = version
-            elif level == "orders":
-                store_id, _, day = store.rpartition(":")
-                versions[store_id, day][level] = version
     for store_day, of in versions.items():
-        if not {"cells", "products"} <= of.keys() or len(set(of.values())) != 1:
-            torn.append(f"{store_day}: {sorted(of)} of different data")
+        if of.keys() != {"cells", "products"} or len(set(of.values())) != 1:
+            torn.append(f"{store_day}: {' and '.join(sorted(of))} of different data")
     return entries, damaged, torn
 
 
