@@ -21,7 +21,7 @@ use shared::runtime::now_ms;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::changes::Watcher;
+use crate::changes::{Listening, Watcher};
 use crate::learned::Learned;
 use crate::memory::Room;
 use crate::operate::OperatorRequest;
@@ -146,6 +146,7 @@ pub async fn run(
         let mut daemon = Daemon::new(settings, fenced, fence.clone(), Arc::clone(&learned), progress.clone());
         let end = daemon.active(&mut requests, &mut stop).await;
         daemon.drain().await;
+        daemon.watcher.close().await;
         daemon.remember();
         match end {
             End::Stop => {
@@ -167,7 +168,7 @@ impl Daemon {
         learned: Arc<Learned>,
         progress: Progress,
     ) -> Self {
-        let watcher = Arc::new(Watcher::new(&settings.changes, &warming.source));
+        let watcher = Arc::new(Watcher::new(settings, &warming));
         let shelf = Shelf::new(Directory::default(), warming.extent, settings.warm.answers);
         Self {
             warming,
@@ -218,7 +219,7 @@ impl Daemon {
             self.start_from(directory);
         }
         let watcher = Arc::clone(&self.watcher);
-        let (mut listener, mut last_look) = (None, Instant::now());
+        let (mut listener, mut last_look) = (Listening::default(), Instant::now());
         loop {
             self.progress.health().beat();
             self.start_jobs();
@@ -268,6 +269,7 @@ impl Daemon {
         self.store_jobs = 0;
         (self.fleet_running, self.look_running, self.ranking) = (false, false, false);
         self.queue = Queue::default();
+        self.watcher.reset();
         self.shelf.clear();
         self.questions.start_over();
         let (current, gone) = self.shelf.kept_of(None);
@@ -302,6 +304,9 @@ impl Daemon {
     }
 
     async fn every_second(&mut self) {
+        if !self.progress.is_paused() && self.watcher.begin_sweep(Instant::now()) {
+            self.jobs.spawn(jobs::sweep(Arc::clone(&self.watcher), self.shelf.scope().clone()));
+        }
         let paused = self.warming.levels.is_paused().await;
         self.progress.health().redis_answers(paused.is_some());
         if let Some(paused) = paused
@@ -426,7 +431,12 @@ impl Daemon {
             Done::Fleet(result) => {
                 self.fleet_running = false;
                 match result {
-                    Ok(counts) => self.progress.wrote(&counts),
+                    Ok(counts) => {
+                        self.progress.wrote(&counts);
+                        if !self.shelf.is_fleet_dirty() {
+                            self.watcher.directory_written();
+                        }
+                    }
                     Err(error) => {
                         self.shelf.fleet_taken(false);
                         self.progress.failed("fleet", &error);
@@ -438,6 +448,7 @@ impl Daemon {
             Done::Answer { query, missed, result } => self.apply_answer(&query, missed, result),
             Done::Forgotten(left, result) => self.apply_forgotten(left, result),
             Done::Looked(result) => self.apply_look(result),
+            Done::Swept(result) => self.apply_sweep(result),
             Done::Memory(result) => self.apply_memory(result),
             Done::Published(result) => result.inspect_err(|error| self.progress.failed("plan", error)),
             Done::Probed(result) => self.apply_probe(result),

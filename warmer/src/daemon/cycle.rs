@@ -120,6 +120,18 @@ impl Daemon {
         Ok(())
     }
 
+    /// Takes over what a step of the sweep found.
+    pub(super) fn apply_sweep(&mut self, result: Result<Look, WarmError>) -> Result<(), WarmError> {
+        match result {
+            Ok(look) => self.take_changes(look),
+            Err(error) => {
+                tracing::warn!(error = %error, "days could not be compared; the next step takes them");
+                self.progress.failed("sweep", &error);
+            }
+        }
+        Ok(())
+    }
+
     /// Goes on to what is there, after ranking.
     pub(super) fn begin_probe(&mut self) {
         if self.cycle.phase == Phase::Ranking {

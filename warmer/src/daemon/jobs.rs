@@ -37,6 +37,7 @@ pub(super) enum Done {
     Memory(Result<Memory, WarmError>),
     Published(Result<(), WarmError>),
     Looked(Result<Look, WarmError>),
+    Swept(Result<Look, WarmError>),
     Probed(Result<Probed, WarmError>),
     Confirmed(Result<(), WarmError>),
     Refreshed(Result<(), WarmError>),
@@ -130,6 +131,11 @@ pub(super) async fn publish(warming: Warming, record: PlanRecord) -> Done {
 /// Looks for changes in the source.
 pub(super) async fn look(watcher: Arc<Watcher>, scope: Scope) -> Done {
     Done::Looked(watcher.look(&scope).await.map_err(WarmError::from))
+}
+
+/// Compares days that nobody looks at otherwise.
+pub(super) async fn sweep(watcher: Arc<Watcher>, scope: Scope) -> Done {
+    Done::Swept(watcher.sweep(&scope).await.map_err(WarmError::from))
 }
 
 /// Looks which stores have all their entries.

@@ -1,12 +1,15 @@
 //! Integration tests of the warmer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod changes;
 mod daemon;
+mod faults;
 mod import;
 mod import_into_postgres;
 mod learning;
 mod log_reader;
 mod operate;
+mod place;
 #[cfg(unix)]
 mod service;
 mod simulate;

@@ -54,7 +54,7 @@ fn insert(table: &str, lines: &[&str]) -> String {
 
 /// Reads and clears all that was noted; the store-days, and whether everything may have changed.
 async fn noted(source: &PostgresSource) -> (StoreDays, bool) {
-    let batch = source.dirty(100_000).await.unwrap();
+    let batch = source.dirty(100_000, &[]).await.unwrap();
     assert!(!batch.is_full);
     assert_eq!(source.clear(&batch.ids).await.unwrap(), batch.ids.len() as u64);
     (batch.store_days, batch.everything)

@@ -1,6 +1,6 @@
 //! What the triggers noted: reading it, and deleting what was dealt with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::watch::refused;
 use crate::model::{Column, Day};
@@ -15,6 +15,8 @@ pub struct DirtyBatch {
     pub ids: Vec<i64>,
     /// What to rewrite.
     pub store_days: BTreeSet<(String, Day)>,
+    /// The store-day of each row that names one.
+    pub of: BTreeMap<i64, (String, Day)>,
     /// Any store-day may have changed: the table is newly watched, a partition was dropped, or too much was truncated to list.
     pub everything: bool,
     /// When the oldest change was noted, by the database's clock: milliseconds since 1970.
@@ -24,24 +26,30 @@ pub struct DirtyBatch {
 }
 
 impl PostgresSource {
-    /// The oldest noted changes, at most `limit` rows; several rows may name the same store-day.
+    /// The oldest noted changes, at most `limit` rows, without those of these numbers: what is known and waits shall not
+    /// keep newer ones from being read. Several rows may name the same store-day.
     ///
     /// # Errors
     /// If the table is not watched, or the database cannot be reached.
-    pub async fn dirty(&self, limit: u32) -> Result<DirtyBatch, SourceError> {
+    pub async fn dirty(&self, limit: u32, without: &[i64]) -> Result<DirtyBatch, SourceError> {
         let watch = self.watch().await?;
         let fields = self.plan().await?.of(Column::StoreId);
         let query = format!(
-            "SELECT id, day - date '1970-01-01', (extract(epoch from at) * 1000)::int8, {} FROM {} ORDER BY id LIMIT $1",
+            "SELECT id, day - date '1970-01-01', (extract(epoch from at) * 1000)::int8, {} FROM {} WHERE id <> ALL($2) \
+             ORDER BY id LIMIT $1",
             (1..=fields.len()).map(|at| format!("store[{at}]")).collect::<Vec<_>>().join(", "),
             watch.dirty
         );
         let client = self.shared.pool.get().await?;
-        let rows = client.query(&query, &[&i64::from(limit)]).await.map_err(|error| refused(self, error))?;
+        let rows = client
+            .query(&query, &[&i64::from(limit), &without])
+            .await
+            .map_err(|error| refused(self, error))?;
         let mut batch = DirtyBatch::default();
         let mut spellings = Spellings::new();
         for row in &rows {
-            batch.ids.push(row.get(0));
+            let id = row.get(0);
+            batch.ids.push(id);
             let noted: i64 = row.get(2);
             batch.oldest_ms = Some(batch.oldest_ms.map_or(noted, |oldest| oldest.min(noted)));
             let Some(day) = row.get::<_, Option<i32>>(1) else {
@@ -54,6 +62,7 @@ impl PostgresSource {
             if let Some(text) = &texts[at] {
                 note(&mut spellings, fields, at, &store_id, text);
             }
+            batch.of.insert(id, (store_id.clone(), Day(day)));
             batch.store_days.insert((store_id, Day(day)));
         }
         batch.is_full = rows.len() >= limit as usize;

@@ -42,7 +42,7 @@ async fn each_role_can_do_its_part_and_no_more() {
     }
 
     let gateway = as_user(&client, "changes_gateway").await;
-    for error in [gateway.dirty(1).await.unwrap_err(), gateway.watch_changes().await.unwrap_err()] {
+    for error in [gateway.dirty(1, &[]).await.unwrap_err(), gateway.watch_changes().await.unwrap_err()] {
         assert_eq!(error.kind(), SourceErrorKind::Denied, "{error}");
         assert!(error.to_string().contains("hotshelf_warmer"), "{error}");
     }
@@ -90,7 +90,7 @@ async fn tables_that_cannot_be_watched() {
 #[tokio::test]
 async fn a_table_that_is_not_watched_or_busy() {
     let (source, client) = source_after(SCHEMA, |_| {}).await;
-    for error in [source.dirty(1).await.unwrap_err(), source.watch_partitions().await.unwrap_err()] {
+    for error in [source.dirty(1, &[]).await.unwrap_err(), source.watch_partitions().await.unwrap_err()] {
         assert_eq!(error.kind(), SourceErrorKind::Schema);
         assert!(error.to_string().contains("config/changes.sql"), "{error}");
     }

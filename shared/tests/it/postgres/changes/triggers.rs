@@ -104,12 +104,12 @@ async fn writers_do_not_wait_and_a_late_commit_is_not_lost() {
         .unwrap();
     // The same store-day from a third one, which commits first; it has the largest number.
     client.batch_execute(&insert("orders", &["a 2026-03-01"])).await.unwrap();
-    let first = source.dirty(100).await.unwrap();
+    let first = source.dirty(100, &[]).await.unwrap();
     assert_eq!(first.store_days, store_days(&["a 2026-03-01"]));
     early.batch_execute("COMMIT").await.unwrap();
     // Read before the commit, cleared after it: the newer note of the same store-day stays.
     assert_eq!(source.clear(&first.ids).await.unwrap(), 1);
-    let second = source.dirty(100).await.unwrap();
+    let second = source.dirty(100, &[]).await.unwrap();
     assert_eq!(second.store_days, store_days(&["a 2026-03-01"]));
     assert!(second.ids.iter().max() < first.ids.iter().min(), "older numbers: {second:?}, {first:?}");
     assert_eq!(source.clear(&second.ids).await.unwrap(), 1);
@@ -127,15 +127,22 @@ async fn batches_are_bounded_and_keep_the_oldest() {
         client.batch_execute(&insert("orders", &[of])).await.unwrap();
     }
     let after: i64 = client.query_one(now, &[]).await.unwrap().get(0);
-    let first = source.dirty(2).await.unwrap();
+    let first = source.dirty(2, &[]).await.unwrap();
     assert!(first.is_full && (before..=after).contains(&first.oldest_ms.unwrap()), "{first:?}");
     assert_eq!(first.store_days, store_days(&["a 2026-03-03", "a 2026-03-04"]));
-    assert_eq!(source.dirty(2).await.unwrap(), first, "until they are cleared");
+    assert_eq!(source.dirty(2, &[]).await.unwrap(), first, "until they are cleared");
+    let newer = source.dirty(2, &first.ids).await.unwrap();
+    assert_eq!(
+        newer.store_days,
+        store_days(&["a 2026-03-05"]),
+        "what waits keeps nothing newer from being read"
+    );
+    assert_eq!(newer.of.into_values().collect::<StoreDays>(), newer.store_days);
     source.clear(&first.ids).await.unwrap();
-    let rest = source.dirty(2).await.unwrap();
+    let rest = source.dirty(2, &[]).await.unwrap();
     assert!(!rest.is_full && rest.store_days == store_days(&["a 2026-03-05"]));
     source.clear(&rest.ids).await.unwrap();
-    assert_eq!(source.dirty(2).await.unwrap(), shared::source::postgres::DirtyBatch::default());
+    assert_eq!(source.dirty(2, &[]).await.unwrap(), shared::source::postgres::DirtyBatch::default());
 }
 
 #[tokio::test]
@@ -178,7 +185,7 @@ async fn a_mapped_table_is_noted_as_its_reader_spells_it() {
         ..PostgresSettings::default()
     })
     .unwrap();
-    let error = elsewhere.dirty(10).await.unwrap_err();
+    let error = elsewhere.dirty(10, &[]).await.unwrap_err();
     assert!(
         error.kind() == SourceErrorKind::Settings && error.to_string().contains("watched anew"),
         "{error}"
@@ -207,7 +214,7 @@ async fn watching_again_changes_nothing_and_it_can_be_undone() {
         .unwrap();
     assert!(client.query_one(triggers, &[]).await.unwrap().get::<_, Option<String>>(0).is_none());
     client.batch_execute(&insert("orders", &["a 2026-03-09"])).await.unwrap();
-    let error = source.dirty(1).await.unwrap_err();
+    let error = source.dirty(1, &[]).await.unwrap_err();
     assert!(error.to_string().contains("are not noted"), "{error}");
 }
 
