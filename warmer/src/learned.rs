@@ -100,15 +100,6 @@ fn file(settings: &Settings) -> Option<PathBuf> {
 /// Version of the file; another one is not read.
 const VERSION: u32 = 1;
 
-/// The file of these settings, whose folder is made.
-fn file(settings: &Settings) -> Option<PathBuf> {
-    let folder = settings.warm.state.as_ref()?;
-    if let Err(error) = std::fs::create_dir_all(folder) {
-        tracing::warn!(folder = %folder.display(), error = %error, "the state folder cannot be made; what is learned is lost at the end: make it, or set warm.state");
-    }
-    Some(folder.join(FILE))
-}
-
 /// What was learned, shared by the reader of the logs and the daemon.
 #[derive(Debug)]
 pub struct Learned {
@@ -179,7 +170,7 @@ mod tests {
         });
         settings.warm.state = Some(folder.path().join("state"));
         settings.heat.questions = 7;
-        let again = learned.with_settings(&settings);
+        let again = learned.under(&settings);
         again.save().unwrap();
         for learned in [again, Learned::open(&settings)] {
             let (cursor, kept) = learned.with(|state| (state.cursor.clone(), state.kept.len()));

@@ -183,7 +183,7 @@ fn of_plan(counts: &Counts) -> Vec<Metric> {
     ]
 }
 
-fn of_cycle(cycle: &CycleReport) -> [Metric; 5] {
+fn of_cycle(cycle: &CycleReport) -> [Metric; 6] {
     let seconds = |ms: i64| ms as f64 / 1000.0;
     [
         Metric::gauge(

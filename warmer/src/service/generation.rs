@@ -37,7 +37,7 @@ impl Parts {
     /// # Errors
     /// If an address, the table, a pattern of logs or the number of threads does not fit.
     pub(super) fn new(settings: &Settings) -> anyhow::Result<Self> {
-        follow::check(&settings.heat)?;
+        follow::check(&settings.heat).context("heat.logs")?;
         let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
         let one = RedisSettings { write_connections: 1, ..settings.redis.clone() };
         let status_cache = Cache::Redis(RedisCache::connect(&one)?);
@@ -45,8 +45,6 @@ impl Parts {
         let compute = ComputePool::new(settings.warm.threads, settings.warm.parallel_stores)
             .context("cannot start the computing threads; lower warm.threads")?;
         let warming = Warming::new(settings, source, levels(settings, cache), compute);
-        // The reader itself begins where the one before it ended.
-        LogReader::new(ReaderSettings::new(settings.heat.logs.clone())).context("heat.logs")?;
         Ok(Self { warming, status_cache })
     }
 }
