@@ -6,5 +6,7 @@ mod import;
 mod import_into_postgres;
 mod learning;
 mod log_reader;
+mod operate;
 #[cfg(unix)]
 mod service;
+mod simulate;
