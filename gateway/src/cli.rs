@@ -84,6 +84,11 @@ async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr()?;
     let access_log = AccessLog::start(&settings.access_log, &address.to_string())
         .context("cannot start the thread of the access log; check the limit of threads")?;
+    if settings.access_log.path.is_none() {
+        tracing::warn!(
+            "no access log is written, so the warmer does not learn what is asked for; set access_log.path"
+        );
+    }
     let front = Front::with_access_log(access_log);
     front.open(App::new(settings, levels, Source::Postgres(source), compute));
     tracing::info!(%address, "listening");

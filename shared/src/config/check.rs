@@ -163,7 +163,7 @@ pub(super) fn load(
         match std::fs::read_to_string(path) {
             Ok(text) => match toml::from_str::<raw::File>(&text) {
                 Ok(read) => file.override_with(read),
-                Err(error) => checker.problem(&place, error.to_string().trim_end().to_owned()),
+                Err(error) => checker.problem(&place, told(&error, &text)),
             },
             Err(error) => {
                 checker.problem(&place, format!("cannot be read: {error}; check the path after --config"));
@@ -174,6 +174,13 @@ pub(super) fn load(
     file.postgres.url = environment("HOTSHELF_POSTGRES_URL").or(file.postgres.url);
     let settings = check(file, &mut checker);
     if checker.problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems: checker.problems }) }
+}
+
+/// What is wrong in a file and where, without the line itself: it may hold a password.
+fn told(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.lines().count().max(1) + usize::from(before.ends_with('\n'));
+    format!("line {line}: {}", error.message())
 }
 
 fn check(file: raw::File, checker: &mut Checker) -> Settings {
@@ -334,7 +341,7 @@ fn check_warm(warm: raw::Warm, checker: &mut Checker) -> WarmSettings {
             seconds(20),
             (0, 600 * SECOND),
         ),
-        answers: checker.number("warm.answers", warm.answers, 2_000, (0, 1_000_000)),
+        answers: checker.number("warm.answers", warm.answers, 2_000, (0, 100_000)),
         hot_answers: checker.number("warm.hot_answers", warm.hot_answers, 200, (0, 100_000)),
         budget: checker.size("warm.budget", warm.budget, 512 << 20, (1 << 20, 1 << 40)),
         budget_time: checker.duration("warm.budget_time", warm.budget_time, seconds(60), (SECOND, 24 * HOUR)),
@@ -478,6 +485,21 @@ pub(super) mod tests {
         for column in Column::ALL {
             assert!(settings.postgres.columns.contains_key(&column), "{}", column.name());
         }
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_told_by_line_and_keeps_its_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bad.toml");
+        let tell = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            load(std::slice::from_ref(&path), &|_| None).unwrap_err().to_string()
+        };
+        let told = tell("[redis]\n\nurl = \"redis://:secret@h:6379\n");
+        assert!(told.contains("line 3: ") && !told.contains("secret"), "{told}");
+        let told = tell("[redis]\npassword = \"secret\"\n");
+        assert!(told.contains("line 2: unknown field `password`") && !told.contains("secret"), "{told}");
+        assert!(tell("x").contains("line 1: "));
     }
 
     #[test]

@@ -64,10 +64,17 @@ impl<K: Clone + Ord + Hash> Keeper<K> {
     #[must_use]
     pub fn within(mut self, budget: usize) -> Self {
         self.budget = budget.max(1);
-        let numbered = self.watched.iter().enumerate();
-        self.of_key = numbered.map(|(number, watched)| (watched.key.clone(), number)).collect();
-        for gone in self.kept.split_off(self.budget.min(self.kept.len())) {
-            self.watched[gone].kept = None;
+        self.kept.clear();
+        // Numbers of a file are not trusted: they would be used as places.
+        for (number, watched) in self.watched.iter_mut().enumerate() {
+            watched.kept = watched.kept.filter(|_| self.kept.len() < self.budget).map(|_| self.kept.len());
+            if watched.kept.is_some() {
+                self.kept.push(number);
+            }
+            self.of_key.insert(watched.key.clone(), number);
+        }
+        if !self.reuse.is_sound() {
+            self.reuse = Reuse::default();
         }
         self
     }
@@ -195,6 +202,7 @@ impl<K: Clone + Ord + Hash> Keeper<K> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -213,6 +221,20 @@ mod tests {
         assert!(hits > 2000 * 9, "{hits}");
         let best: Vec<u64> = keeper.ranking(at, 10).into_iter().map(|(key, _)| key).collect();
         assert!(best.iter().all(|key| *key < 10), "{best:?}");
+    }
+
+    #[test]
+    fn what_is_read_back_goes_on_and_a_damaged_one_does_no_harm() {
+        let mut keeper = Keeper::new(5);
+        (0..100_u64).for_each(|at| _ = keeper.request(&(at % 7), at));
+        let text = serde_json::to_string(&keeper).unwrap();
+        let mut back: Keeper<u64> = serde_json::from_str::<Keeper<u64>>(&text).unwrap().within(3);
+        assert_eq!((back.kept.len(), back.watched()), (3, 7));
+        (0..1000_u64).for_each(|at| _ = back.request(&(at % 9), 100 + at));
+        let damaged = text.replace("\"kept\":0", "\"kept\":99").replace("\"hits\":[", "\"hits\":[1.0,");
+        let mut damaged = serde_json::from_str::<Keeper<u64>>(&damaged).unwrap().within(5);
+        (0..1000_u64).for_each(|at| _ = damaged.request(&(at % 9), 100 + at));
+        assert_eq!(damaged.kept.len(), 5);
     }
 
     #[test]

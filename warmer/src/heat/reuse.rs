@@ -77,6 +77,14 @@ impl Default for Reuse {
 }
 
 impl Reuse {
+    /// Whether what was read back has a number for every class and age.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let all = [&self.hits, &self.ends, &self.offsets, &self.values];
+        all.iter()
+            .all(|numbers| numbers.len() == CLASSES * AGES && numbers.iter().all(|number| number.is_finite()))
+    }
+
     /// The value of keeping a key at a time: hits per unit of time.
     #[must_use]
     pub fn value(&self, history: &History, now: u64) -> f64 {
