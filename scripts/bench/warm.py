@@ -1,4 +1,5 @@
-"""Times `warmer once` over 3,000,000 lines in PostgreSQL against a plain binary COPY of the same columns, in one run.
+"""Times `warmer once` over 3,000,000 lines in PostgreSQL against a plain binary COPY of the same columns, and what
+`warmer run` does after it (daemon.py), in one run.
 
 Uses servers of its own on free ports: PostgreSQL 15 or later and Redis from PATH or Debian's folders.
 """
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import daemon
 
 ROUNDS = 5
 # The columns that cells are made from: what `warmer once` reads of stores without order lines.
@@ -44,7 +47,7 @@ def wait(check, what):
 
 
 def main():
-    warmer, orders = sys.argv[1:3]
+    warmer, gateway, orders = sys.argv[1:4]
     folder = tempfile.mkdtemp(prefix="hotshelf-bench-", dir=os.environ.get("TMPDIR", "/tmp"))
     os.chmod(folder, 0o755)
     port, redis_port = free_port(), free_port()
@@ -64,7 +67,7 @@ def main():
     redis = subprocess.Popen([program("redis-server"), "--port", str(redis_port), "--bind", "127.0.0.1", "--save", "",
                               "--appendonly", "no", "--dir", folder], **quiet)
     try:
-        run(warmer, orders, port, redis_port)
+        run(warmer, gateway, orders, folder, port, redis_port)
     finally:
         postgres.terminate()
         redis.terminate()
@@ -73,7 +76,7 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(warmer, orders, port, redis_port):
+def run(warmer, gateway, orders, folder, port, redis_port):
     url = f"postgres://hotshelf@127.0.0.1:{port}/postgres"
     psql = [program("psql"), "-qAt", "-h", "127.0.0.1", "-p", str(port), "-U", "hotshelf", "postgres"]
     redis_cli = [program("redis-cli"), "-p", str(redis_port)]
@@ -124,9 +127,11 @@ def run(warmer, orders, port, redis_port):
     print(f"\nsteps: {', '.join(f'{step} {seconds:.2f} s' for step, seconds in report['seconds'].items())}")
     print(f"L1: {per_line:.1f} bytes per line; peak memory of the warmer: {peak} MB; Redis: {used:.1f} MB\n")
     ratio = round(statistics.median(warmings) / statistics.median(copies), 3)
+    measured = daemon.measure(warmer, gateway, psql, redis_cli, environment, folder, free_port())
+    goals = [("warm_vs_copy", ratio, "<=", 1.5), ("warmer_peak_mb", peak, "<", 600), ("redis_mb", round(used, 1), "<", 150)]
+    goals += daemon.goals(statistics.median(warmings), *measured)
     failed = False
-    for name, value, operator, limit in (("warm_vs_copy", ratio, "<=", 1.5), ("warmer_peak_mb", peak, "<", 600),
-                                         ("redis_mb", round(used, 1), "<", 150)):
+    for name, value, operator, limit in goals:
         met = value < limit if operator == "<" else value <= limit
         failed |= not met
         print(f"goal {name} {value} {operator} {limit} {'met' if met else 'missed'}")

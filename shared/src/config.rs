@@ -1,7 +1,9 @@
 //! Settings: TOML files as written (`raw.rs`), checked into what the programs use, all errors at once.
 
+mod admin;
 mod changes;
 mod check;
+pub mod diff;
 mod heat;
 mod raw;
 
@@ -13,6 +15,7 @@ use crate::model::Rules;
 use crate::runtime::logging::LogFormat;
 use crate::source::postgres::PostgresSettings;
 
+pub use admin::{AdminSettings, listen_address};
 pub use changes::{ChangeMode, ChangeSettings};
 pub use check::{Problem, SettingsError};
 pub use heat::HeatSettings;
@@ -42,6 +45,8 @@ pub struct Settings {
     pub warm: WarmSettings,
     /// What the warmer reads of the access logs.
     pub heat: HeatSettings,
+    /// The warmer's admin listener.
+    pub admin: AdminSettings,
     /// What only the gateway uses.
     pub gateway: GatewaySettings,
     /// The gateway's access log.
@@ -88,6 +93,10 @@ pub struct WarmSettings {
     pub rank_interval: Duration,
     /// Folder in which what was learned is kept across restarts; `None` = it is not.
     pub state: Option<PathBuf>,
+    /// From one publishing of the warmer's status to the next; it is kept for three of them.
+    pub status_interval: Duration,
+    /// Name under which the status is published; `None` = that of the host.
+    pub instance: Option<String>,
 }
 
 /// Settings of the gateway.

@@ -1,12 +1,21 @@
-//! What every program needs to run: start and exit codes, logging, signals, a bounded pool for computing, and the
-//! wall clock.
+//! What every program needs to run: start and exit codes, logging, signals, a bounded pool for computing, what a daemon
+//! tells of itself (service manager, admin listener, metrics), and the wall clock.
 
+pub mod admin;
 pub mod compute;
+mod heartbeat;
 pub mod logging;
+pub mod metrics;
+pub mod process;
 pub mod program;
+mod reload;
+mod service_manager;
 pub mod shutdown;
 
 pub use compute::{Busy, ComputePool};
+pub use heartbeat::Heartbeat;
+pub use reload::ReloadSignal;
+pub use service_manager::{ServiceManager, ServiceState};
 
 /// Milliseconds since 1970 by the wall clock.
 #[must_use]

@@ -1,6 +1,7 @@
 //! The warmer's commands.
 
 mod run;
+mod status;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -66,7 +67,9 @@ enum Command {
     /// Read all stores and make every level ready, once
     Once(OnceArgs),
     /// Keep every level ready until asked to stop
-    Run,
+    Run(run::RunArgs),
+    /// Show what the warmers of this prefix do
+    Status(status::StatusArgs),
     /// Show what is asked for most
     Hot(HotArgs),
     /// Show what would be kept, and why
@@ -104,16 +107,18 @@ pub async fn main() -> ExitCode {
 async fn run() -> Result<ExitCode, ExitCode> {
     let Cli { common, command } = program::command_line()?;
     let given = [("HOTSHELF_REDIS_URL", &common.redis), ("HOTSHELF_POSTGRES_URL", &common.postgres)];
-    let settings = program::settings(&common.config, &given)?;
+    let source = program::SettingsSource::new(&common.config, &given);
+    let settings = source.load().map_err(|error| program::wrong_settings(&error))?;
     if common.check_config {
         println!("the settings fit");
         return Ok(ExitCode::SUCCESS);
     }
-    program::start_log(&settings)?;
+    let log = program::start_log(&settings)?;
     Ok(program::end(match command {
         Command::Import(args) => run_import(&settings, args).await,
         Command::Once(args) => run_once(&settings, args).await,
-        Command::Run => run::run(&settings).await,
+        Command::Run(args) => run::run(settings, args, source, log).await,
+        Command::Status(args) => status::run(&settings, args).await,
         Command::Hot(args) => print(insight::hot::run(&settings, &args)),
         Command::Plan(args) => print(insight::plan::run(&settings, &args).await),
         Command::Explain(args) => print(insight::explain::run(&settings, &args).await),

@@ -3,6 +3,7 @@
 //! scheduled work.
 
 mod cycle;
+mod health;
 mod jobs;
 mod lease;
 mod progress;
@@ -30,6 +31,8 @@ use crate::shelf::Shelf;
 use crate::store::{StoreJob, StoreOutcome};
 use crate::warming::{WarmError, Warming};
 use cycle::Cycle;
+pub use cycle::Phase;
+pub use health::{Health, Writer};
 use jobs::Done;
 pub use progress::{Counts, CycleReport, MemoryCounts, PlanCounts, Progress, Role};
 use questions::Questions;
@@ -74,6 +77,8 @@ pub struct Daemon {
     queue: Queue,
     shelf: Shelf,
     cycle: Cycle,
+    /// Whether another cycle is wanted after the one under way.
+    cycle_wanted: bool,
     jobs: JoinSet<Done>,
     /// Jobs on stores, of which so many run at a time.
     store_jobs: usize,
@@ -173,6 +178,7 @@ impl Daemon {
             queue: Queue::default(),
             shelf,
             cycle: Cycle::default(),
+            cycle_wanted: false,
             jobs: JoinSet::new(),
             store_jobs: 0,
             fleet_running: false,
@@ -214,6 +220,7 @@ impl Daemon {
         let watcher = Arc::clone(&self.watcher);
         let (mut listener, mut last_look) = (Listening::default(), Instant::now());
         loop {
+            self.progress.health().beat();
             self.start_jobs();
             tokio::select! {
                 () = &mut *stop => return End::Stop,
@@ -300,6 +307,7 @@ impl Daemon {
             self.jobs.spawn(jobs::sweep(Arc::clone(&self.watcher), self.shelf.scope().clone()));
         }
         let paused = self.warming.levels.is_paused().await;
+        self.progress.health().redis_answers(paused.is_some());
         if let Some(paused) = paused
             && self.progress.set_paused(paused)
         {
@@ -328,13 +336,14 @@ impl Daemon {
             counts.stores_ready = self.shelf.ready_stores().count();
             counts.stores = self.shelf.scope().directory.stores().len();
             counts.waiting = self.queue.len();
+            counts.phase = self.cycle.phase;
             counts.answers_kept = self.shelf.kept_count();
         });
     }
 
     fn take(&mut self, request: Request) {
         match request {
-            Request::Cycle => self.begin_cycle(),
+            Request::Cycle => self.want_cycle(),
             Request::Refresh { stores, from, to } => self.take_refresh(stores, from, to),
             Request::Ask { ask, at } => self.questions.asked(ask, at),
             Request::Lines { store_id, at } => self.take_lines(&store_id, at),

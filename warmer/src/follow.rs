@@ -28,6 +28,14 @@ const TELL_PERIOD_MS: i64 = 60_000;
 /// Requests about which one batch tells the daemon, at most.
 const MOST_REQUESTS: usize = 1_000;
 
+/// Checks that the patterns of logs are patterns.
+///
+/// # Errors
+/// If one is no glob.
+pub fn check(settings: &HeatSettings) -> Result<(), PatternError> {
+    LogReader::new(ReaderSettings::new(settings.logs.clone())).map(|_| ())
+}
+
 /// Reads the logs, and makes of them what the daemon wants to know.
 #[derive(Debug)]
 pub struct Follower {

@@ -46,6 +46,57 @@ struct Stored {
     last_day: Option<Day>,
 }
 
+impl State {
+    fn new(limits: Limits) -> Self {
+        Self {
+            interest: Interest::new(limits),
+            positions: Positions::default(),
+            costs: Costs::default(),
+            kept: BTreeSet::new(),
+            cursor: None,
+            last_day: None,
+        }
+    }
+}
+
+impl Stored {
+    fn of(state: &State) -> Self {
+        Self {
+            version: VERSION,
+            interest: state.interest.snapshot(),
+            positions: state.positions.clone(),
+            costs: state.costs.clone(),
+            kept: state.kept.clone(),
+            cursor: state.cursor.clone(),
+            last_day: state.last_day,
+        }
+    }
+
+    fn restore(self, limits: Limits) -> State {
+        State {
+            interest: Interest::restore(self.interest, limits),
+            positions: self.positions,
+            costs: self.costs,
+            kept: self.kept,
+            cursor: self.cursor,
+            last_day: self.last_day,
+        }
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits::new(&settings.heat, settings.warm.floor, settings.warm.answers)
+}
+
+/// The state file; its folder is made if it is missing.
+fn file(settings: &Settings) -> Option<PathBuf> {
+    let folder = settings.warm.state.as_ref()?;
+    if let Err(error) = std::fs::create_dir_all(folder) {
+        tracing::warn!(folder = %folder.display(), error = %error, "the state folder cannot be made; what is learned is lost at the end: make it, or set warm.state");
+    }
+    Some(folder.join(FILE))
+}
+
 /// Version of the file; another one is not read.
 const VERSION: u32 = 1;
 
@@ -60,13 +111,7 @@ impl Learned {
     /// What is in the state folder of the settings; nothing, if there is none, or what is there cannot be read.
     #[must_use]
     pub fn open(settings: &Settings) -> Self {
-        let limits = Limits::new(&settings.heat, settings.warm.floor, settings.warm.answers);
-        let file = settings.warm.state.as_ref().map(|folder| folder.join(FILE));
-        if let Some(folder) = &settings.warm.state
-            && let Err(error) = std::fs::create_dir_all(folder)
-        {
-            tracing::warn!(folder = %folder.display(), error = %error, "the state folder cannot be made; what is learned is lost at the end: make it, or set warm.state");
-        }
+        let file = file(settings);
         let stored = match file.as_deref().map(load::<Stored>) {
             Some(Ok(stored)) => stored.filter(|stored| stored.version == VERSION),
             Some(Err(error)) => {
@@ -75,25 +120,16 @@ impl Learned {
             }
             None => None,
         };
-        let state = match stored {
-            Some(stored) => State {
-                interest: Interest::restore(stored.interest, limits),
-                positions: stored.positions,
-                costs: stored.costs,
-                kept: stored.kept,
-                cursor: stored.cursor,
-                last_day: stored.last_day,
-            },
-            None => State {
-                interest: Interest::new(limits),
-                positions: Positions::default(),
-                costs: Costs::default(),
-                kept: BTreeSet::new(),
-                cursor: None,
-                last_day: None,
-            },
-        };
+        let limits = limits(settings);
+        let state = stored.map_or_else(|| State::new(limits), |stored| stored.restore(limits));
         Self { state: Mutex::new(state), file }
+    }
+
+    /// The same under other settings.
+    #[must_use]
+    pub fn under(&self, settings: &Settings) -> Self {
+        let state = self.with(|state| Stored::of(state)).restore(limits(settings));
+        Self { state: Mutex::new(state), file: file(settings) }
     }
 
     /// Looks at it, or changes it. Short: whoever else wants it waits.
@@ -113,15 +149,7 @@ impl Learned {
     /// If it cannot be written; then the old one stays.
     pub fn save(&self) -> Result<(), StateError> {
         let Some(file) = &self.file else { return Ok(()) };
-        let stored = self.with(|state| Stored {
-            version: VERSION,
-            interest: state.interest.snapshot(),
-            positions: state.positions.clone(),
-            costs: state.costs.clone(),
-            kept: state.kept.clone(),
-            cursor: state.cursor.clone(),
-            last_day: state.last_day,
-        });
+        let stored = self.with(|state| Stored::of(state));
         save(file, &stored)
     }
 }

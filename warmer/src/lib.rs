@@ -8,8 +8,10 @@
 //! - [`once`]: makes every level ready, once.
 //! - [`heat`]: what is asked for most of late, and what keeping it is worth.
 //! - [`simulate`]: replays requests against policies of what to keep.
+//! - [`service`]: the daemon as a service: signals, settings read again, status and metrics.
 //! - [`cli`]: the commands.
 
+pub mod admin;
 pub mod answer;
 pub mod changes;
 pub mod cli;
@@ -26,8 +28,10 @@ pub mod memory;
 pub mod once;
 pub mod pace;
 pub mod plan;
+pub mod publish;
 pub mod queue;
 pub mod scope;
+pub mod service;
 pub mod shelf;
 pub mod simulate;
 pub mod store;

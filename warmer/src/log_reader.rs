@@ -21,7 +21,7 @@ mod stream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::access_log::{Event, LineError, MAX_LINE_BYTES};
 
 pub use discover::PatternError;
@@ -67,7 +67,7 @@ pub struct Batch {
 }
 
 /// Counts of one batch, or of all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Bytes taken.
     pub bytes: u64,

@@ -31,6 +31,17 @@ struct Kept {
     written: i64,
 }
 
+/// What a new plan changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Followed {
+    /// Questions whose documents or ready responses are to be written.
+    pub write: Vec<Query>,
+    /// Those of which only the ready response is not kept any more.
+    pub unready: Vec<Query>,
+    /// Those that are not kept any more.
+    pub gone: Vec<Query>,
+}
+
 /// What is ready.
 #[derive(Debug)]
 pub struct Shelf {
@@ -45,6 +56,8 @@ pub struct Shelf {
     responses: Arc<BTreeSet<String>>,
     most_kept: usize,
     fleet_dirty: bool,
+    /// Whether the stores are known.
+    known: bool,
 }
 
 impl Shelf {
@@ -60,6 +73,7 @@ impl Shelf {
             responses: Arc::default(),
             most_kept,
             fleet_dirty: true,
+            known: false,
         }
     }
 
@@ -72,6 +86,7 @@ impl Shelf {
     /// Begins with these stores, none of them known to be ready.
     pub fn replace(&mut self, directory: Directory) {
         self.scope = Scope::new(Arc::new(directory), &self.extent);
+        self.known = true;
         self.clear();
     }
 
@@ -98,6 +113,7 @@ impl Shelf {
         let scope = Scope::new(Arc::new(Directory::new(stores.into_values().collect())), &self.extent);
         let moved = !scope.same_questions(&self.scope);
         self.scope = scope;
+        self.known = true;
         self.fleet_dirty = true;
         if moved { std::mem::take(&mut self.ready).into_keys().collect() } else { Vec::new() }
     }
@@ -157,7 +173,8 @@ impl Shelf {
     #[must_use]
     pub fn fleet(&self) -> Option<Vec<Part>> {
         let all = self.scope.directory.stores().iter().all(|store| self.ready.contains_key(&store.store_id));
-        (self.fleet_dirty && all).then(|| {
+        // Before the stores are known, an empty fleet would be taken for an answer.
+        (self.fleet_dirty && all && self.known).then(|| {
             let mut merged: Vec<Part> = self.scope.queries.iter().map(|_| Part::empty()).collect();
             for ready in self.ready.values() {
                 for ((mine, theirs), query) in
@@ -201,16 +218,18 @@ impl Shelf {
         out
     }
 
-    /// Follows a plan. Gives the questions whose documents or ready responses are to be written, and those that are not
-    /// kept any more.
-    pub fn follow(&mut self, plan: &Plan) -> (Vec<Query>, Vec<Query>) {
+    /// Follows a plan; gives what follows from it.
+    pub fn follow(&mut self, plan: &Plan) -> Followed {
         let mut before = std::mem::take(&mut self.kept);
-        let mut write = Vec::new();
+        let (mut write, mut unready) = (Vec::new(), Vec::new());
         for Chosen { relative, query, worth } in &plan.answers {
             let canonical = query.canonical();
             let written = before.remove(&canonical).map_or(0, |kept| kept.written);
             if written == 0 || (plan.ready.contains(&canonical) && !self.responses.contains(&canonical)) {
                 write.push(query.clone());
+            }
+            if self.responses.contains(&canonical) && !plan.ready.contains(&canonical) {
+                unready.push(query.clone());
             }
             let kept = Kept { relative: relative.clone(), query: query.clone(), worth: *worth, written };
             self.kept.insert(canonical, kept);
@@ -222,7 +241,7 @@ impl Shelf {
                 fleet().any(|text| plan.ready.contains(&text) != self.responses.contains(&text));
             self.responses = Arc::new(plan.ready.clone());
         }
-        (write, before.into_values().map(|kept| kept.query).collect())
+        Followed { write, unready, gone: before.into_values().map(|kept| kept.query).collect() }
     }
 
     /// Canonical texts of the questions whose ready responses are kept.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::raw::{self, Names};
-use super::{GatewaySettings, LogSettings, Settings, WarmSettings, changes, heat};
+use super::{GatewaySettings, LogSettings, Settings, WarmSettings, admin as admins, changes, heat};
 use crate::cache::levels::DEFAULT_MAX_INFLATED;
 use crate::cache::{RedisSettings, Ttl};
 use crate::keys::DEFAULT_PREFIX;
@@ -48,7 +48,7 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    fn problem(&mut self, place: &str, what: String) {
+    pub(super) fn problem(&mut self, place: &str, what: String) {
         self.problems.push(Problem { place: place.to_owned(), what });
     }
 
@@ -177,7 +177,8 @@ pub(super) fn load(
 }
 
 fn check(file: raw::File, checker: &mut Checker) -> Settings {
-    let raw::File { redis, postgres, rules, cache, changes, warm, heat, gateway, access_log, log } = file;
+    let raw::File { redis, postgres, rules, cache, changes, warm, heat, admin, gateway, access_log, log } =
+        file;
     let access_log = access_log::check(access_log, checker);
     let prefix = redis.prefix.clone().unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
     if !prefix.ends_with(':') || prefix.chars().any(|c| c.is_whitespace() || "{}*?[]".contains(c)) {
@@ -201,6 +202,7 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         retention_days,
         changes: changes::check(changes, checker),
         warm: check_warm(warm, checker),
+        admin: admins::check(admin, checker),
         gateway: check_gateway(gateway, checker),
         heat: heat::check(heat, access_log.path.as_deref(), checker),
         access_log,
@@ -344,6 +346,8 @@ fn check_warm(warm: raw::Warm, checker: &mut Checker) -> WarmSettings {
             (SECOND, 24 * HOUR),
         ),
         state: warm.state,
+        status_interval: admins::status_interval(warm.status_interval, checker),
+        instance: admins::instance(warm.instance, checker),
     }
 }
 
@@ -397,10 +401,10 @@ fn check_gateway(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySetting
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    pub(super) fn settings(text: &str) -> Result<Settings, SettingsError> {
+    pub(in crate::config) fn settings(text: &str) -> Result<Settings, SettingsError> {
         let mut checker = Checker::default();
         let settings = check(toml::from_str(text).unwrap(), &mut checker);
         if checker.problems.is_empty() {

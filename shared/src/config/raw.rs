@@ -52,9 +52,10 @@ raw! {
     }
     Warm {
         hot_share: f64, order_days: i32, parallel_stores: usize, threads: usize, interval: String, lease: String,
-        drain_timeout: String, answers: usize, hot_answers: usize, budget: String, budget_time: String, floor: usize, rank_interval: String,
-        state: PathBuf,
+        drain_timeout: String, answers: usize, hot_answers: usize, budget: String, budget_time: String, floor: usize,
+        rank_interval: String, state: PathBuf, status_interval: String, instance: String,
     }
+    Admin { listen: String, max_connections: usize, header_timeout: String, }
     Heat {
         logs: Vec<String>, half_life: String, stores: usize, questions: usize, tokens: usize, poll_interval: String,
         max_files: usize, refreshes_per_minute: u32, misses_per_minute: u32,
@@ -82,6 +83,7 @@ pub(super) struct File {
     pub(super) changes: Changes,
     pub(super) warm: Warm,
     pub(super) heat: Heat,
+    pub(super) admin: Admin,
     pub(super) gateway: Gateway,
     pub(super) access_log: AccessLog,
     pub(super) log: Log,
@@ -89,7 +91,8 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn override_with(&mut self, other: Self) {
-        let Self { redis, postgres, rules, cache, changes, warm, heat, gateway, access_log, log } = other;
+        let Self { redis, postgres, rules, cache, changes, warm, heat, admin, gateway, access_log, log } =
+            other;
         self.redis.override_with(redis);
         self.postgres.override_with(postgres);
         self.rules.override_with(rules);
@@ -97,6 +100,7 @@ impl File {
         self.changes.override_with(changes);
         self.warm.override_with(warm);
         self.heat.override_with(heat);
+        self.admin.override_with(admin);
         self.gateway.override_with(gateway);
         self.access_log.override_with(access_log);
         self.log.override_with(log);

@@ -1,6 +1,8 @@
 //! Logging to standard error: text for people, JSON for collectors.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// Form of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,17 +14,45 @@ pub enum LogFormat {
     Json,
 }
 
+/// What goes wrong with a filter, or with a second start.
+pub type LogError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The running log, of which the filter can be changed. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct LogHandle {
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+impl LogHandle {
+    /// Logs by another filter from now on.
+    ///
+    /// # Errors
+    /// If the filter cannot be read; then the old one stays.
+    pub fn set_filter(&self, filter: &str) -> Result<(), LogError> {
+        Ok(self.filter.reload(read_filter(filter)?)?)
+    }
+}
+
+/// Checks a filter.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_filter(filter: &str) -> Result<EnvFilter, LogError> {
+    Ok(EnvFilter::builder().parse(filter)?)
+}
+
 /// Starts logging. `filter` is a level or a list such as `info,gateway=debug`.
 ///
 /// # Errors
 /// If the filter cannot be read, or logging was started before.
-pub fn start(format: LogFormat, filter: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let filter = EnvFilter::builder().parse(filter)?;
+pub fn start(format: LogFormat, filter: &str) -> Result<LogHandle, LogError> {
+    let (filter, handle) = reload::Layer::new(read_filter(filter)?);
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
+    let registry = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Text => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => registry.with(lines.with_target(false)).try_init()?,
+        LogFormat::Json => registry.with(lines.json()).try_init()?,
     }
+    Ok(LogHandle { filter: handle })
 }

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::logging;
-use crate::config::{Settings, process_environment};
+use super::logging::{self, LogHandle};
+use crate::config::{Settings, SettingsError, process_environment};
 use crate::source::{SourceError, SourceErrorKind};
 
 const USAGE: u8 = 64;
@@ -28,24 +28,48 @@ pub fn command_line<C: Parser>() -> Result<C, ExitCode> {
     })
 }
 
+/// Where the settings of a process come from, so that they can be read again.
+#[derive(Clone, Debug, Default)]
+pub struct SettingsSource {
+    files: Vec<PathBuf>,
+    /// Values of the command line, by the variable of the environment before which they come.
+    given: Vec<(String, String)>,
+}
+
+impl SettingsSource {
+    /// Files and environment; `given` are values of the command line that come before variables of the environment.
+    #[must_use]
+    pub fn new(files: &[PathBuf], given: &[(&str, &Option<String>)]) -> Self {
+        let given = given.iter().filter_map(|(name, value)| Some(((*name).to_owned(), (*value).clone()?)));
+        Self { files: files.to_vec(), given: given.collect() }
+    }
+
+    /// The settings as they are there now.
+    ///
+    /// # Errors
+    /// All that does not fit.
+    pub fn load(&self) -> Result<Settings, SettingsError> {
+        Settings::load(&self.files, &|name| {
+            let given = self.given.iter().find(|(variable, _)| variable == name);
+            given.map(|(_, value)| value.clone()).or_else(|| process_environment(name))
+        })
+    }
+}
+
 /// Settings from files and environment; `given` are values of the command line that come before variables of the
 /// environment.
 ///
 /// # Errors
 /// The exit code, after all that is wrong was printed.
 pub fn settings(files: &[PathBuf], given: &[(&str, &Option<String>)]) -> Result<Settings, ExitCode> {
-    let environment = |name: &str| {
-        let given = given.iter().find(|(variable, _)| *variable == name);
-        given.and_then(|(_, value)| (*value).clone()).or_else(|| process_environment(name))
-    };
-    Settings::load(files, &environment).map_err(|error| wrong_settings(&error))
+    SettingsSource::new(files, given).load().map_err(|error| wrong_settings(&error))
 }
 
 /// Starts the log as the settings say.
 ///
 /// # Errors
 /// The exit code, after what is wrong was printed.
-pub fn start_log(settings: &Settings) -> Result<(), ExitCode> {
+pub fn start_log(settings: &Settings) -> Result<LogHandle, ExitCode> {
     logging::start(settings.log.format, &settings.log.filter).map_err(|error| {
         wrong_settings(&format!("log.filter {:?} cannot be used: {error}", settings.log.filter))
     })

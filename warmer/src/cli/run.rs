@@ -1,48 +1,41 @@
 //! `warmer run`: the daemon as a process.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::Context as _;
-use shared::cache::{Cache, RedisCache};
-use shared::config::Settings;
-use shared::runtime::{ComputePool, shutdown};
-use shared::source::Source;
-use shared::source::postgres::PostgresSource;
-use tokio::task::JoinSet;
+use clap::Args;
+use shared::config::{Settings, listen_address};
+use shared::runtime::logging::LogHandle;
+use shared::runtime::program::SettingsSource;
 
-use super::levels;
-use crate::daemon::{self, Progress};
-use crate::follow::{self, Follower};
-use crate::learned::Learned;
-use crate::warming::Warming;
+use crate::service::{self, Launch};
 
-/// Requests that may wait for the daemon.
-const REQUESTS: usize = 1_000;
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  warmer run --config config/warmer.toml\n  warmer run --admin 127.0.0.1:9181\n\n\
+                  SIGTERM finishes the stores under way and stops. SIGHUP reads the settings again: if they do not fit, the log \
+                  says why and the old ones stay; else it says what changed, and goes on with them."
+)]
+pub(super) struct RunArgs {
+    /// Address and port of /metrics, /livez, /readyz and /status, instead of admin.listen; "" = none
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen)]
+    admin: Option<Listen>,
+}
+
+/// An address to listen on, or none.
+#[derive(Clone, Debug)]
+struct Listen(Option<String>);
+
+fn listen(text: &str) -> Result<Listen, String> {
+    listen_address(text).map(Listen)
+}
 
 /// Runs the daemon until the process is asked to stop.
-pub(super) async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
-    let source = Source::Postgres(PostgresSource::new(&settings.postgres)?);
-    let compute = ComputePool::new(settings.warm.threads, settings.warm.parallel_stores)
-        .context("cannot start the computing threads; lower warm.threads")?;
-    let warming = Warming::new(settings, source, levels(settings, cache), compute);
-    let learned = Arc::new(Learned::open(settings));
-    let progress = Progress::default();
-    let (sender, requests) = tokio::sync::mpsc::channel(REQUESTS);
-    let follower = Follower::open(&settings.heat, &learned)?;
-    let mut following = JoinSet::new();
-    following.spawn(follower.run(Arc::clone(&learned), progress.clone(), sender));
-    let stop = async {
-        match shutdown::requested().await {
-            Ok(signal) => tracing::info!(signal, "stopping; the stores under way are finished"),
-            Err(error) => tracing::error!(error = %error, "cannot listen to signals; stopping"),
-        }
-    };
-    let ended = daemon::run(settings, &warming, Arc::clone(&learned), progress, requests, stop).await;
-    following.shutdown().await;
-    follow::save(learned).await;
-    ended?;
-    tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+pub(super) async fn run(
+    settings: Settings,
+    args: RunArgs,
+    source: SettingsSource,
+    log: LogHandle,
+) -> anyhow::Result<ExitCode> {
+    let admin = args.admin.map(|Listen(address)| address);
+    service::run(settings, Launch { source, admin, log }).await
 }

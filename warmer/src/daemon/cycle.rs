@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use shared::cache::Write;
 use shared::entry::EntryKind;
 use shared::model::{Day, Directory, RelativeAsk};
@@ -14,8 +15,9 @@ use crate::queue::{Priority, Work};
 use crate::warming::WarmError;
 
 /// Where a cycle is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Phase {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
     /// None is under way.
     #[default]
     Idle,
@@ -31,6 +33,25 @@ pub(super) enum Phase {
     Confirming,
 }
 
+impl Phase {
+    /// For people and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Looking => "looking",
+            Self::Ranking => "ranking",
+            Self::Probing => "probing",
+            Self::Warming => "warming",
+            Self::Confirming => "confirming",
+        }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Idle, Self::Looking, Self::Ranking, Self::Probing, Self::Warming, Self::Confirming];
+}
+
 /// The cycle that is under way.
 #[derive(Debug, Default)]
 pub(super) struct Cycle {
@@ -44,6 +65,12 @@ pub(super) struct Cycle {
 }
 
 impl Daemon {
+    /// Begins a cycle, after the one that is under way if there is one: what it looked at may be older than the wish.
+    pub(super) fn want_cycle(&mut self) {
+        self.cycle_wanted = self.cycle.phase != Phase::Idle;
+        self.begin_cycle();
+    }
+
     /// Begins a cycle, unless one is under way.
     pub(super) fn begin_cycle(&mut self) {
         if self.cycle.phase != Phase::Idle || self.progress.is_paused() {
@@ -294,6 +321,9 @@ impl Daemon {
             counts.cycles += 1;
             counts.last_cycle = Some(report);
         });
+        if std::mem::take(&mut self.cycle_wanted) {
+            self.begin_cycle();
+        }
         result.inspect_err(|error| self.progress.failed("confirm", error))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::cache::{Cache, Fence};
 
-use super::{Progress, Role};
+use super::{Progress, Role, Writer};
 
 /// Most time between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -18,15 +18,25 @@ pub(super) fn owner() -> String {
 /// Completes when the lease is this warmer's. An outage is waited out.
 pub(super) async fn wait_for(cache: &Cache, fence: &Fence, time: Duration, progress: &Progress) {
     let mut told = String::new();
+    let health = progress.health();
     loop {
+        health.beat();
         let now = match cache.acquire(fence, time).await {
             Ok(owner) if owner == fence.owner => {
                 progress.set_role(Role::Active);
+                health.settled(Writer::This);
                 tracing::info!(owner, "this warmer writes now");
                 return;
             }
-            Ok(owner) => format!("{owner} writes"),
-            Err(error) => error.to_string(),
+            Ok(owner) => {
+                let reason = format!("{owner} writes");
+                health.settled(Writer::Other(owner));
+                reason
+            }
+            Err(error) => {
+                health.outage(error.to_string());
+                error.to_string()
+            }
         };
         progress.set_role(Role::Standby);
         if now != told {

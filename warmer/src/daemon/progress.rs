@@ -1,10 +1,13 @@
 //! What the daemon did, for status, metrics and tests: shared with whoever shows it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::cycle::Phase;
+use super::health::Health;
 use crate::interest::Answered;
 use crate::log_reader;
 use crate::once::LevelCount;
@@ -12,7 +15,7 @@ use crate::store::StoreOutcome;
 use crate::warming::WarmError;
 
 /// Whether this warmer writes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Another one does, or Redis does not answer.
@@ -23,12 +26,15 @@ pub enum Role {
 }
 
 /// Counts since the daemon started.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// Whether it writes.
     pub role: Role,
     /// Whether an operator paused it.
     pub paused: bool,
+    /// Where the cycle is.
+    pub phase: Phase,
     /// Stores that are ready, and all of them.
     pub stores_ready: usize,
     /// Stores of the directory.
@@ -74,13 +80,14 @@ pub struct Counts {
     /// The last one.
     pub last_failure: Option<String>,
     /// Entries and bytes written, by level.
-    pub written: BTreeMap<&'static str, (u64, u64)>,
+    pub written: BTreeMap<Cow<'static, str>, (u64, u64)>,
     /// The last cycle.
     pub last_cycle: Option<CycleReport>,
 }
 
 /// What the plan keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PlanCounts {
     /// Bytes that it may spend.
     pub budget: u64,
@@ -97,7 +104,8 @@ pub struct PlanCounts {
 }
 
 /// Room in Redis.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MemoryCounts {
     /// Bytes in use.
     pub used: u64,
@@ -112,7 +120,8 @@ pub struct MemoryCounts {
 }
 
 /// One cycle.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CycleReport {
     /// When it began, milliseconds since 1970.
     pub began: i64,
@@ -136,6 +145,7 @@ pub struct CycleReport {
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     counts: Arc<Mutex<Counts>>,
+    health: Health,
 }
 
 impl Progress {
@@ -147,6 +157,12 @@ impl Progress {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.with(|counts| counts.clone())
+    }
+
+    /// Whether the daemon lives and is ready.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Changes the counts in one step.
@@ -183,7 +199,7 @@ impl Progress {
     pub(super) fn wrote(&self, written: &[LevelCount]) {
         self.with(|counts| {
             for level in written {
-                let sum = counts.written.entry(level.name).or_default();
+                let sum = counts.written.entry(level.name.into()).or_default();
                 sum.0 += level.entries;
                 sum.1 += level.bytes;
             }

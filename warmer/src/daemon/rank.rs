@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::cache::Memory;
+use shared::cache::{Memory, Write};
 use shared::runtime::now_ms;
 
 use super::cycle::Phase;
@@ -10,6 +10,7 @@ use super::{Daemon, PlanCounts, jobs};
 use crate::plan::costs::Kind;
 use crate::plan::{Basis, Budget, Plan, plan};
 use crate::queue::{Priority, Work};
+use crate::shelf::Followed;
 use crate::warming::WarmError;
 
 /// Requests with the same ranking after which it is told once that something may be stuck.
@@ -106,7 +107,9 @@ impl Daemon {
     }
 
     fn adopt(&mut self, plan: Plan) {
-        let (write, gone) = self.shelf.follow(&plan);
+        let Followed { write, unready, gone } = self.shelf.follow(&plan);
+        let keys = self.warming.levels.keys();
+        self.questions.forget(unready.iter().map(|query| Write::Delete { key: keys.hot(query).key }));
         self.learned.with(|state| {
             for decision in plan.record.decisions.iter().filter(|decision| !decision.reason.admits()) {
                 state.interest.dropped(&decision.relative);

@@ -6,5 +6,8 @@ mod daemon;
 mod faults;
 mod import;
 mod import_into_postgres;
+mod learning;
 mod log_reader;
 mod place;
+#[cfg(unix)]
+mod service;

@@ -1,0 +1,155 @@
+"""What `warmer run` costs and how soon a change shows: cycles with nothing changed, random changes through a gateway, and
+resident memory. Used by warm.py, on its servers and data."""
+import http.client
+import json
+import os
+import random
+import re
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+# Random changes of one order line each, committed one after the other.
+CHANGES = 200
+# Cycles with nothing changed that are timed.
+CYCLES = 20
+# Longest wait for anything.
+LIMIT = 120
+
+
+class Warmer:
+    """A running `warmer run` and what its log says of its cycles."""
+
+    def __init__(self, program, settings, environment):
+        self.cycles = []
+        self.process = subprocess.Popen([program, "run", "--config", settings], env=environment, text=True,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.process.stderr:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            fields = record.get("fields", record)
+            if fields.get("message") == "cycle ended":
+                self.cycles.append(fields)
+
+    def resident_mb(self):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1)) / 1024
+
+    def wait_cycles(self, count):
+        wait(lambda: len(self.cycles) >= count, "a cycle of the warmer", self.process)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(LIMIT)
+
+
+def wait(check, what, process=None):
+    end = time.monotonic() + LIMIT
+    while not check():
+        if time.monotonic() > end or (process and process.poll() is not None):
+            sys.exit(f"error: {what} did not come")
+        time.sleep(0.02)
+
+
+def measure(warmer, gateway, psql, redis_cli, environment, folder, port):
+    """Goals as (name, value, operator, limit), against `once` in seconds, which the caller knows."""
+    settings = os.path.join(folder, "warmer.toml")
+    with open(settings, "w") as file:
+        file.write('[log]\nformat = "json"\n[changes]\nmode = "trigger"\n[warm]\ninterval = "1s"\n'
+                   f'state = "{folder}/state"\n[admin]\nlisten = ""\n')
+    subprocess.run([*psql, "-f", os.path.join(os.path.dirname(__file__), "../../config/changes.sql")], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([*redis_cli, "flushall"], check=True, capture_output=True)
+    running = Warmer(warmer, settings, environment)
+    serving = subprocess.Popen([gateway, "--listen", f"127.0.0.1:{port}"], env={**environment, "HOTSHELF_LOG": "error"},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        running.wait_cycles(1)
+        first = running.cycles[0]
+        # The first ones after a cold start may still make what the plan adds.
+        running.wait_cycles(4)
+        at = len(running.cycles)
+        running.wait_cycles(at + CYCLES)
+        quiet = running.cycles[at:at + CYCLES]
+        waits = changes(psql, port, environment, running)
+        return first, quiet, waits, running.resident_mb()
+    finally:
+        serving.terminate()
+        serving.wait()
+        running.stop()
+
+
+def changes(psql, port, environment, running):
+    """Seconds from each commit to the gateway's new answer; lines read for all of them."""
+    query = lambda sql: subprocess.run([*psql, "-c", sql], check=True, capture_output=True, text=True).stdout
+    stores = query("SELECT DISTINCT store_id FROM orders ORDER BY 1").split("\n")[:-1]
+    first, last = query("SELECT min(ordered_at)::date, max(ordered_at)::date FROM orders").strip().split("|")
+    days = query(f"SELECT generate_series('{first}'::date, '{last}', interval '1 day')::date").split("\n")[:-1]
+    choice = random.Random(7)
+    session = subprocess.Popen([*psql], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    client = http.client.HTTPConnection("127.0.0.1", port)
+    waits, before = [], running.cycles[-1]
+
+    def ask(path):
+        client.request("GET", path)
+        response = client.getresponse()
+        body = response.read()
+        return response.status, body
+
+    wait(lambda: ready(client), "the gateway")
+    for _ in range(CHANGES):
+        store, day = choice.choice(stores), choice.choice(days)
+        path = f"/v1/metrics/trend?stores={store}&from={day}&to={day}"
+        status, old = ask(path)
+        if status != 200:
+            sys.exit(f"error: {path} answers {status}")
+        session.stdin.write(
+            f"UPDATE orders SET quantity = quantity + 1 WHERE ctid = (SELECT ctid FROM orders WHERE store_id = '{store}' "
+            f"AND ordered_at >= '{day}' AND ordered_at < '{day}'::date + 1 AND platform_fee > 0 AND category1 <> '耗材' LIMIT 1) RETURNING 1;\n")
+        session.stdin.flush()
+        if session.stdout.readline().strip() != "1":
+            sys.exit(f"error: nothing was changed of {store} on {day}")
+        start = time.perf_counter()
+        while ask(path)[1] == old:
+            if time.perf_counter() - start > LIMIT:
+                sys.exit(f"error: the change of {store} on {day} never showed")
+            time.sleep(0.002)
+        waits.append(time.perf_counter() - start)
+    session.stdin.close()
+    session.wait()
+    return waits
+
+
+def ready(client):
+    try:
+        client.request("GET", "/readyz")
+        response = client.getresponse()
+        response.read()
+        return response.status == 200
+    except OSError:
+        client.close()
+        return False
+
+
+def goals(once, first, quiet, waits, resident):
+    """Prints the tables; gives the goals."""
+    durations = [cycle["duration_ms"] / 1000 for cycle in quiet]
+    waits = sorted(waits)
+    share = statistics.median(durations) / once
+    p99 = waits[int(len(waits) * 0.99) - 1]
+    print(f"\n{'warmer run':44}{'median s':>10}{'p99':>9}{'max':>9}")
+    print(f"{'first cycle, Redis empty':44}{first['duration_ms'] / 1000:10.2f}")
+    print(f"{'cycle with nothing changed':44}{statistics.median(durations):10.3f}{'':9}{max(durations):9.3f}")
+    print(f"{f'commit to fresh answer, {len(waits)} changes':44}{statistics.median(waits):10.3f}{p99:9.3f}{waits[-1]:9.3f}")
+    print(f"resident memory after that: {resident:.0f} MB\n")
+    return [("unchanged_cycle_vs_once", round(share, 4), "<", 0.05),
+            ("unchanged_lines_read", sum(cycle["lines_read"] for cycle in quiet), "<=", 0),
+            ("commit_to_answer_p99_s", round(p99, 3), "<", 1),
+            ("warmer_run_resident_mb", round(resident), "<", 300)]

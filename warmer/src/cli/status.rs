@@ -1,0 +1,215 @@
+//! `warmer status`: what the warmers of a prefix publish.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+use shared::cache::{Cache, Patience, Read, RedisCache};
+use shared::config::Settings;
+use shared::keys::{Keys, Slot};
+use shared::runtime::now_ms;
+
+use super::Output;
+use crate::daemon::{Counts, Role};
+use crate::publish::Status;
+
+/// Warmers that are shown.
+const MOST: usize = 100;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  warmer status\n  warmer status --output json\n\nExit codes: 0 a warmer is active, 1 none is."
+)]
+pub(super) struct StatusArgs {
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// The warmers of a prefix.
+#[derive(Debug, Serialize)]
+struct Warmers {
+    /// Whether one of them writes.
+    active: bool,
+    /// Who has the lease.
+    lease: Option<String>,
+    /// What each publishes, by name.
+    warmers: Vec<Status>,
+    /// Names of those whose status cannot be read: of another version.
+    unreadable: Vec<String>,
+}
+
+/// Shows the warmers.
+pub(super) async fn run(settings: &Settings, args: StatusArgs) -> anyhow::Result<ExitCode> {
+    let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
+    let warmers = read(&cache, &Keys::new(&settings.prefix)).await?;
+    match args.output {
+        Output::Text => println!("{}", text(&warmers, now_ms())),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&warmers)?),
+    }
+    if warmers.active {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("error: {}", remedy(&warmers, &settings.prefix));
+    Ok(ExitCode::FAILURE)
+}
+
+async fn read(cache: &Cache, keys: &Keys) -> anyhow::Result<Warmers> {
+    let prefix = keys.warmer_statuses();
+    let names = cache.scan(&prefix, MOST).await?;
+    let (lease, _) = keys.lease();
+    let slots: Vec<Slot> =
+        names.iter().chain([&lease]).map(|key| Slot { key: key.clone(), field: None }).collect();
+    let mut reads = cache.read(&slots, Patience::Bulk).await;
+    let lease = match reads.pop() {
+        Some(Read::Hit(owner)) => Some(String::from_utf8_lossy(&owner).into_owned()),
+        Some(Read::Miss) => None,
+        Some(Read::Unavailable) | None => {
+            anyhow::bail!("redis did not say who writes; see whether it runs (redis-cli PING), and try again")
+        }
+    };
+    let (mut warmers, mut unreadable) = (Vec::new(), Vec::new());
+    for (name, read) in names.iter().zip(reads) {
+        // One that went meanwhile is none.
+        let Read::Hit(bytes) = read else { continue };
+        match serde_json::from_slice(&bytes) {
+            Ok(status) => warmers.push(status),
+            Err(_) => unreadable.push(name.strip_prefix(&prefix).unwrap_or(name).to_owned()),
+        }
+    }
+    Ok(Warmers { active: lease.is_some(), lease, warmers, unreadable })
+}
+
+fn remedy(warmers: &Warmers, prefix: &str) -> String {
+    let problem = warmers.warmers.iter().find_map(|status| status.problem.as_ref().map(|why| (status, why)));
+    if let Some((status, why)) = problem {
+        return format!("no warmer is active under the prefix {prefix:?}; {} says: {why}", status.instance);
+    }
+    if warmers.warmers.is_empty() {
+        return format!(
+            "no warmer is active under the prefix {prefix:?}; start one with `warmer run`, or give this command the settings \
+             (--config, --redis) of the one that runs"
+        );
+    }
+    format!(
+        "no warmer is active under the prefix {prefix:?}; one that stands by takes over within a few seconds: if this stays, see \
+         its log"
+    )
+}
+
+fn text(warmers: &Warmers, now: i64) -> String {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header([
+        "warmer",
+        "role",
+        "runs for",
+        "stores ready",
+        "waiting",
+        "last cycle",
+        "changes",
+        "failures",
+        "memory",
+        "told",
+    ]);
+    for status in &warmers.warmers {
+        let counts = &status.counts;
+        table.add_row([
+            status.instance.clone(),
+            role(status),
+            span(status.now - status.started_at),
+            format!("{} of {}", counts.stores_ready, counts.stores),
+            counts.waiting.to_string(),
+            last_cycle(counts, now),
+            counts.changes.to_string(),
+            counts.failures.to_string(),
+            bytesize::ByteSize(status.memory_bytes).display().iec().to_string(),
+            format!("{} ago", span(now - status.now)),
+        ]);
+    }
+    let mut lines = vec![];
+    if !warmers.warmers.is_empty() {
+        lines.push(table.to_string());
+    }
+    for status in &warmers.warmers {
+        if let Some(problem) = &status.problem {
+            lines.push(format!("{}: not ready: {problem}", status.instance));
+        }
+        if let Some(failure) = &status.counts.last_failure {
+            lines.push(format!("{}: last failure: {failure}", status.instance));
+        }
+    }
+    for name in &warmers.unreadable {
+        lines.push(format!("{name}: its status cannot be read; it may be of another version"));
+    }
+    lines.push(match &warmers.lease {
+        Some(owner) => format!("lease: {owner}"),
+        None => "lease: nobody".to_owned(),
+    });
+    lines.join("\n")
+}
+
+fn role(status: &Status) -> String {
+    let role = match status.role {
+        Role::Active if status.counts.paused => "active, paused",
+        Role::Active => "active",
+        Role::Standby => "standby",
+    };
+    role.to_owned()
+}
+
+fn last_cycle(counts: &Counts, now: i64) -> String {
+    let Some(cycle) = &counts.last_cycle else { return "none yet".to_owned() };
+    let ago = span(now - cycle.began.saturating_add(cycle.duration_ms));
+    let took =
+        humantime::format_duration(Duration::from_millis(u64::try_from(cycle.duration_ms).unwrap_or(0)));
+    format!("{ago} ago, {took}, {} lines", cycle.lines_read)
+}
+
+/// A span of milliseconds, to the second; clocks that differ make none negative.
+fn span(ms: i64) -> String {
+    let seconds = u64::try_from(ms).unwrap_or(0) / 1000;
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::{CycleReport, Progress};
+    use crate::publish::Reporter;
+
+    fn warmers(lease: Option<&str>) -> Warmers {
+        let mut status = Reporter::new(Progress::default(), 1_000).status(62_000);
+        status.instance = "a".to_owned();
+        status.role = Role::Active;
+        status.problem = None;
+        status.counts.last_failure = Some("s1: too large".to_owned());
+        status.counts.last_cycle =
+            Some(CycleReport { began: 50_000, duration_ms: 1_500, lines_read: 77, ..CycleReport::default() });
+        let lease = lease.map(str::to_owned);
+        Warmers { active: lease.is_some(), lease, warmers: vec![status], unreadable: vec!["old".to_owned()] }
+    }
+
+    #[test]
+    fn the_table_tells_people() {
+        let shown = text(&warmers(Some("host/1/x")), 65_000);
+        for part in ["1m 1s", "3s ago", "13s ago", "1s 500ms", "77 lines", "0 of 0", "active"] {
+            assert!(shown.replace('\n', " ").contains(part), "{part}: {shown}");
+        }
+        assert!(shown.contains("a: last failure: s1: too large\nold: its status cannot be read"), "{shown}");
+        assert!(shown.ends_with("lease: host/1/x"), "{shown}");
+    }
+
+    #[test]
+    fn the_remedy_fits_what_is_there() {
+        let mut warmers = warmers(None);
+        assert!(remedy(&warmers, "hs:1:").contains("stands by"));
+        warmers.warmers[0].problem = Some("redis refused".to_owned());
+        assert!(remedy(&warmers, "hs:1:").ends_with("a says: redis refused"));
+        warmers.warmers.clear();
+        assert!(remedy(&warmers, "hs:1:").contains("warmer run"));
+    }
+}
