@@ -16,7 +16,7 @@ use crate::keys::Slot;
 pub use error::{CacheError, CacheErrorKind};
 pub use levels::{Levels, StoredAnswer};
 pub use memory::MemoryCache;
-pub use redis::{Fence, RedisCache, RedisSettings};
+pub use redis::{Fence, KeyFacts, KeyType, RedisCache, RedisSettings};
 pub use ttl::Ttl;
 pub use write::Write;
 
@@ -127,6 +127,19 @@ impl Cache {
             }
             // Nobody else can write into this process's memory.
             Self::Memory(_) => Ok(fence.owner.clone()),
+        }
+    }
+
+    /// Takes the lease over, whoever has it: what that writer still writes changes nothing. Gives whose it was.
+    ///
+    /// # Errors
+    /// If the cache cannot be reached.
+    pub async fn seize(&self, fence: &Fence, time: Duration) -> Result<Option<String>, CacheError> {
+        match self {
+            Self::Redis(redis) => {
+                redis.seize(fence, u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).await
+            }
+            Self::Memory(_) => Ok(None),
         }
     }
 

@@ -4,6 +4,7 @@
 //! Layout: `HTSF`, format version, kind, codec, 0, header length (u32 little-endian), header (MessagePack array),
 //! payload (gzip of MessagePack). See `docs/wire-format.md`.
 
+mod look;
 mod orders;
 
 use std::io::{Read, Write};
@@ -17,6 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::{DataVersion, Day};
 
+pub use look::{Look, look};
 pub use orders::OrderBlock;
 
 const MAGIC: &[u8; 4] = b"HTSF";
@@ -28,6 +30,7 @@ const CODEC_GZIP_MESSAGEPACK: u8 = 1;
 const CODEC_PLAIN_BODY: u8 = 2;
 /// A response body, gzip.
 const CODEC_GZIP_BODY: u8 = 3;
+const CODECS: [u8; 3] = [CODEC_GZIP_MESSAGEPACK, CODEC_PLAIN_BODY, CODEC_GZIP_BODY];
 const PREAMBLE: usize = 12;
 
 /// gzip level: the knee of the measured curve, see "Compression" in `docs/performance.md`.
@@ -243,13 +246,53 @@ fn assemble(
     Ok(entry)
 }
 
+/// Kind, codec, header and payload as stored. Of the payload nothing is checked.
+#[allow(clippy::disallowed_methods, reason = "the owner of MessagePack")]
+fn open(bytes: &[u8]) -> Result<(u8, u8, StoredHeader, &[u8]), Damage> {
+    let (preamble, rest) = bytes.split_at_checked(PREAMBLE).ok_or(Damage::Truncated)?;
+    if &preamble[..4] != MAGIC {
+        return Err(Damage::Foreign);
+    }
+    if preamble[4] != FORMAT || !CODECS.contains(&preamble[6]) {
+        return Err(Damage::Format);
+    }
+    let length = u32::from_le_bytes([preamble[8], preamble[9], preamble[10], preamble[11]]);
+    let (header, payload) = rest.split_at_checked(length as usize).ok_or(Damage::Truncated)?;
+    let stored: StoredHeader = rmp_serde::from_slice(header).map_err(|_| Damage::Malformed)?;
+    Ok((preamble[5], preamble[6], stored, payload))
+}
+
+/// Codec, checked header and payload as stored.
+fn checked<'a>(bytes: &'a [u8], expected: &Expected<'_>) -> Result<(u8, StoredHeader, &'a [u8]), Damage> {
+    let (kind, codec, stored, payload) = open(bytes)?;
+    if stored.length != payload.len() as u64 {
+        return Err(Damage::Truncated);
+    }
+    if stored.checksum != xxh3_64(payload) {
+        return Err(Damage::Checksum);
+    }
+    if kind != expected.kind as u8 || stored.header.question != expected.question {
+        return Err(Damage::OtherQuestion);
+    }
+    if stored.header.rules != expected.rules {
+        return Err(Damage::OtherRules);
+    }
+    if stored.inflated > expected.max_inflated {
+        return Err(Damage::TooLarge);
+    }
+    Ok((codec, stored, payload))
+}
+
 /// The header and payload of an entry, checked against what is expected.
 ///
 /// # Errors
 /// The [`Damage`] that makes it a miss.
 #[allow(clippy::disallowed_methods, reason = "the owner of gzip and MessagePack")]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], expected: &Expected<'_>) -> Result<(Header, T), Damage> {
-    let (stored, payload) = open(bytes, expected, &[CODEC_GZIP_MESSAGEPACK])?;
+    let (codec, stored, payload) = checked(bytes, expected)?;
+    if codec != CODEC_GZIP_MESSAGEPACK {
+        return Err(Damage::Format);
+    }
     let mut inflated = Vec::with_capacity(usize::try_from(stored.inflated).map_err(|_| Damage::TooLarge)?);
     // One byte more than announced shows a payload that lies about its size.
     GzDecoder::new(payload)
@@ -268,43 +311,11 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], expected: &Expected<'_>) -> Res
 /// # Errors
 /// The [`Damage`] that makes it a miss.
 pub fn decode_body(bytes: &[u8], expected: &Expected<'_>) -> Result<(Header, usize, bool), Damage> {
-    let (stored, payload) = open(bytes, expected, &[CODEC_PLAIN_BODY, CODEC_GZIP_BODY])?;
-    Ok((stored.header, bytes.len() - payload.len(), bytes.get(6) == Some(&CODEC_GZIP_BODY)))
-}
-
-/// The checked header and the payload as stored.
-#[allow(clippy::disallowed_methods, reason = "the owner of MessagePack")]
-fn open<'a>(
-    bytes: &'a [u8],
-    expected: &Expected<'_>,
-    codecs: &[u8],
-) -> Result<(StoredHeader, &'a [u8]), Damage> {
-    let (preamble, rest) = bytes.split_at_checked(PREAMBLE).ok_or(Damage::Truncated)?;
-    if &preamble[..4] != MAGIC {
-        return Err(Damage::Foreign);
-    }
-    if preamble[4] != FORMAT || !codecs.contains(&preamble[6]) {
+    let (codec, stored, payload) = checked(bytes, expected)?;
+    if codec == CODEC_GZIP_MESSAGEPACK {
         return Err(Damage::Format);
     }
-    let length = u32::from_le_bytes([preamble[8], preamble[9], preamble[10], preamble[11]]);
-    let (header, payload) = rest.split_at_checked(length as usize).ok_or(Damage::Truncated)?;
-    let stored: StoredHeader = rmp_serde::from_slice(header).map_err(|_| Damage::Malformed)?;
-    if stored.length != payload.len() as u64 {
-        return Err(Damage::Truncated);
-    }
-    if stored.checksum != xxh3_64(payload) {
-        return Err(Damage::Checksum);
-    }
-    if preamble[5] != expected.kind as u8 || stored.header.question != expected.question {
-        return Err(Damage::OtherQuestion);
-    }
-    if stored.header.rules != expected.rules {
-        return Err(Damage::OtherRules);
-    }
-    if stored.inflated > expected.max_inflated {
-        return Err(Damage::TooLarge);
-    }
-    Ok((stored, payload))
+    Ok((stored.header, bytes.len() - payload.len(), codec == CODEC_GZIP_BODY))
 }
 
 /// What the bytes of an entry say they hold, unchecked; `None` if they are not an entry.

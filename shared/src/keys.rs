@@ -1,10 +1,13 @@
 //! Cache keys: the one place that makes them. `{}` is a Redis Cluster hash tag, so that all keys of one store lie in
 //! one slot. Pure.
 
+mod place;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::{Day, DayRange, Query};
+pub use place::Place;
 
 /// Prefix of all keys unless set otherwise; `1` is the version of the layout.
 pub const DEFAULT_PREFIX: &str = "hs:1:";
@@ -117,6 +120,13 @@ impl Keys {
     #[must_use]
     pub fn plan(&self) -> Slot {
         Slot { key: format!("{}status:plan", self.prefix), field: None }
+    }
+
+    /// Whether a key of a whole document or ready response is that of a question's canonical text.
+    #[must_use]
+    pub fn is_of_question(&self, key: &str, canonical: &str) -> bool {
+        let hash = format!(":{:032x}", xxh3_128(canonical.as_bytes()));
+        (key.starts_with(&self.answers()) || key.starts_with(&self.hots())) && key.ends_with(&hash)
     }
 
     /// Counts the changes of a store's data.

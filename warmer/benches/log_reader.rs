@@ -1,13 +1,23 @@
 //! Lines per second of the access-log reader, with and without making questions of them.
 //!
 //! `cargo bench -p warmer --bench log_reader [-- FILE]`: without a file, a million lines as a gateway writes them.
-#![allow(clippy::unwrap_used, reason = "a bench that cannot run has no result")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    dead_code,
+    reason = "a bench that cannot run has no result, and uses a part of the support"
+)]
 
 use std::time::Instant;
 
-use shared::access_log::{Event, Outcome, Request, line};
-use shared::model::Day;
+use shared::access_log::Event;
 use warmer::log_reader::{LogReader, ReaderSettings};
+
+#[path = "support/sample.rs"]
+mod sample;
 
 const LINES: usize = 1_000_000;
 const POLL_BYTES: usize = 8 << 20;
@@ -20,7 +30,7 @@ fn main() {
         Some(file) => {
             std::fs::copy(file, &path).unwrap();
         }
-        None => std::fs::write(&path, sample()).unwrap(),
+        None => std::fs::write(&path, sample::sample(LINES)).unwrap(),
     }
     let bytes = std::fs::metadata(&path).unwrap().len();
     for (with_questions, _) in
@@ -49,36 +59,4 @@ fn main() {
 
 fn is_question(event: &Event) -> bool {
     matches!(event, Event::Request(request) if request.question().is_ok())
-}
-
-fn sample() -> Vec<u8> {
-    let documents = [
-        ("/v1/metrics/overview", "overview"),
-        ("/v1/metrics/trend", "trend"),
-        ("/v1/diagnosis", "diagnosis"),
-        ("/v1/metrics/products", "products"),
-    ];
-    let mut lines = Vec::new();
-    for number in 0..LINES {
-        let (path, kind) = documents[number % documents.len()];
-        let stores = [format!("{}", 1000 + number % 457), format!("{}", 1000 + number % 31)];
-        let mut request = Request {
-            time: 1_795_243_609_123,
-            request_id: Some(format!("5f0c8c1e-8d9a-4d5c-9e0b-{number:012}")),
-            token: Some("ba7816bf8f01".to_owned()),
-            method: "GET".into(),
-            kind: Some(kind),
-            last_day: Some(Day(20_000)),
-            status: 200,
-            outcome: Outcome::L3,
-            bytes: 1234,
-            duration_us: Some(number as u64 % 5000),
-            instance: Some("127.0.0.1:8080".to_owned()),
-            ..Request::default()
-        };
-        request.set_target(path, &format!("stores={}&from=2026-03-01&to=2026-03-07", stores.join(",")));
-        request.set_stores(&stores);
-        line::write(&Event::Request(request), &mut lines).unwrap();
-    }
-    lines
 }

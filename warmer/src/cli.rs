@@ -1,101 +1,74 @@
-//! The warmer's commands.
+//! The warmer's commands: one file each. Which settings a command takes follows from what it works on.
 
+mod completions;
+mod explain;
+mod flush;
+mod hot;
+mod import;
+mod inspect;
+mod man;
+mod once;
+mod pause;
+mod plan;
+mod refresh;
 mod run;
+mod settings;
 mod status;
 
-use std::io::IsTerminal as _;
+use std::fmt::Display;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
-use shared::cache::{Cache, Levels, RedisCache};
-use shared::config::Settings;
-use shared::keys::Keys;
-use shared::runtime::{ComputePool, program};
-use shared::source::Source;
-use shared::source::files::{FileSource, MappingChoice, ReadOptions};
-use shared::source::postgres::PostgresSource;
+use clap::{Parser, Subcommand, ValueEnum};
+use shared::runtime::program;
 
-use crate::import::{self, ImportArgs, Target};
-use crate::insight;
-use crate::insight::explain::ExplainArgs;
-use crate::insight::hot::HotArgs;
-use crate::insight::plan::PlanArgs;
-use crate::once::once;
 use crate::simulate::{self, SimulateArgs};
-use crate::warming::Warming;
+pub use crate::warming::levels;
 
 #[derive(Debug, Parser)]
 #[command(
     name = "warmer",
     version,
     about = "Keeps the answers of Hotshelf's dashboards ready in Redis",
-    after_help = "Examples:\n  warmer import export.csv --into postgres\n  warmer once --config config/warmer.toml\n  warmer run --config config/warmer.toml\n\n\
+    after_help = "Examples:\n  warmer import export.csv --into postgres\n  warmer once --config config/warmer.toml\n  \
+                  warmer run --config config/warmer.toml\n  warmer inspect hs:1:version:fleet\n\n\
                   Addresses and passwords may come from HOTSHELF_REDIS_URL and HOTSHELF_POSTGRES_URL.\n\
-                  Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong settings."
+                  Exit codes: 0 done, 1 failed or refused, 64 wrong usage, 78 wrong settings."
 )]
 struct Cli {
-    #[command(flatten)]
-    common: Common,
+    /// Settings file; also after the command, later ones override earlier ones
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Args)]
-struct Common {
-    /// Settings file; later ones override earlier ones
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Vec<PathBuf>,
-    /// Address of Redis, instead of redis.url
-    #[arg(long, global = true, value_name = "URL")]
-    redis: Option<String>,
-    /// Address of PostgreSQL, instead of postgres.url
-    #[arg(long, global = true, value_name = "URL")]
-    postgres: Option<String>,
-    /// Check the settings and exit
-    #[arg(long, global = true)]
-    check_config: bool,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Bring order files into PostgreSQL or a folder
-    Import(ImportArgs),
-    /// Read all stores and make every level ready, once
-    Once(OnceArgs),
-    /// Keep every level ready until asked to stop
-    Run(run::RunArgs),
-    /// Show what the warmers of this prefix do
-    Status(status::StatusArgs),
-    /// Show what is asked for most
-    Hot(HotArgs),
-    /// Show what would be kept, and why
-    Plan(PlanArgs),
-    /// Say why a store or question is kept or not
-    Explain(ExplainArgs),
+    Import(import::Import),
+    Once(once::Once),
+    Run(run::Run),
+    Status(status::Status),
+    Hot(hot::Hot),
+    Plan(plan::Plan),
+    Explain(explain::Explain),
+    Inspect(inspect::Inspect),
+    Flush(flush::Flush),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
+    Refresh(refresh::Refresh),
     /// Replay requests against policies of what to keep
     Simulate(SimulateArgs),
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  warmer once\n  warmer once --orders exports/ --redis redis://127.0.0.1:6379\n  warmer once --output json"
-)]
-struct OnceArgs {
-    /// Order files to read instead of PostgreSQL: a file or a folder
-    #[arg(long, value_name = "FILE|FOLDER")]
-    orders: Option<PathBuf>,
-    /// How the closing report is written
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
+    /// Tables for people
     Text,
+    /// One JSON document
     Json,
 }
 
@@ -105,115 +78,41 @@ pub async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<ExitCode, ExitCode> {
-    let Cli { common, command } = program::command_line()?;
-    let given = [("HOTSHELF_REDIS_URL", &common.redis), ("HOTSHELF_POSTGRES_URL", &common.postgres)];
-    let source = program::SettingsSource::new(&common.config, &given);
-    let settings = source.load().map_err(|error| program::wrong_settings(&error))?;
-    if common.check_config {
-        println!("the settings fit");
-        return Ok(ExitCode::SUCCESS);
-    }
-    let log = program::start_log(&settings)?;
-    Ok(program::end(match command {
-        Command::Import(args) => run_import(&settings, args).await,
-        Command::Once(args) => run_once(&settings, args).await,
-        Command::Run(args) => run::run(settings, args, source, log).await,
-        Command::Status(args) => status::run(&settings, args).await,
-        Command::Hot(args) => print(insight::hot::run(&settings, &args)),
-        Command::Plan(args) => print(insight::plan::run(&settings, &args).await),
-        Command::Explain(args) => print(insight::explain::run(&settings, &args).await),
+    let Cli { config: first, command } = program::command_line()?;
+    let outcome = match command {
         Command::Simulate(args) => run_simulate(args).await,
-    }))
-}
-
-async fn run_import(settings: &Settings, args: ImportArgs) -> anyhow::Result<ExitCode> {
-    import::run(args, async |into| match into {
-        import::Into::Folder(folder) => Ok(Target::Folder(folder)),
-        import::Into::Postgres => Ok(Target::Postgres(PostgresSource::new(&settings.postgres)?)),
-    })
-    .await
-}
-
-async fn run_once(settings: &Settings, args: OnceArgs) -> anyhow::Result<ExitCode> {
-    let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
-    // Before anything is read: what is made must have somewhere to go.
-    cache.ping().await?;
-    let source = match &args.orders {
-        Some(path) => {
-            tracing::info!(path = %path.display(), "reading order files");
-            let options = ReadOptions::default();
-            Source::Files(FileSource::open(path.clone(), &MappingChoice::Auto, &options).await?)
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Import(args) => import::run(&settings::load(&first, &args.settings)?, args.import).await,
+        Command::Once(args) => once::run(&settings::load(&first, &args.settings)?, args).await,
+        Command::Run(args) => {
+            let settings::Loaded { settings, source, log } = settings::load_to_run(&first, &args.settings)?;
+            run::run(settings, args, source, log).await
         }
-        None => Source::Postgres(PostgresSource::new(&settings.postgres)?),
+        Command::Status(args) => status::run(&settings::load(&first, &args.settings)?, args).await,
+        Command::Hot(args) => hot::run(&settings::load(&first, &args.settings)?, &args),
+        Command::Plan(args) => plan::run(&settings::load(&first, &args.settings)?, &args).await,
+        Command::Explain(args) => explain::run(&settings::load(&first, &args.settings)?, &args).await,
+        Command::Inspect(args) => inspect::run(&settings::load(&first, &args.settings)?, args).await,
+        Command::Flush(args) => flush::run(&settings::load(&first, &args.settings)?, args).await,
+        Command::Pause(args) => pause::run(&settings::load(&first, &args.settings)?, args).await,
+        Command::Resume(args) => pause::resume(&settings::load(&first, &args.settings)?, args).await,
+        Command::Refresh(args) => refresh::run(&settings::load(&first, &args.settings)?, args).await,
     };
-    let levels = levels(settings, cache);
-    let compute = ComputePool::new(settings.warm.threads, settings.warm.parallel_stores)
-        .context("cannot start the computing threads; lower warm.threads")?;
-    let warming = Warming::new(settings, source, levels, compute);
-    let mut show = Show::new();
-    let report = once(&warming, |done, total| show.update(done, total)).await?;
-    show.finish();
-    match args.output {
-        Output::Text => println!("{}", report.text()),
-        Output::Json => println!("{}", report.json()?),
-    }
-    Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(program::end(outcome))
 }
 
-fn print(report: anyhow::Result<String>) -> anyhow::Result<ExitCode> {
-    println!("{}", report?);
-    Ok(ExitCode::SUCCESS)
+/// Prints a text and the end of its line. A reader that has seen enough (`| head`) is no failure.
+fn print(text: impl Display) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 async fn run_simulate(args: SimulateArgs) -> anyhow::Result<ExitCode> {
     let report = tokio::task::spawn_blocking(move || simulate::run(&args)).await??;
-    println!("{report}");
+    print(report)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The levels of these settings in a cache.
-#[must_use]
-pub fn levels(settings: &Settings, cache: Cache) -> Levels {
-    let keys = Keys::new(&settings.prefix);
-    Levels::new(cache, keys, settings.rules.fingerprint(), settings.ttl, settings.max_inflated)
-}
-
-/// Progress by stores: a bar at a terminal, log lines elsewhere.
-struct Show {
-    bar: Option<ProgressBar>,
-    logged: Instant,
-}
-
-/// Time between two log lines.
-const PERIOD: Duration = Duration::from_secs(5);
-
-impl Show {
-    fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(0);
-            if let Ok(style) =
-                ProgressStyle::with_template("warming {wide_bar} {pos}/{len} stores {elapsed} (eta {eta})")
-            {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Self { bar, logged: Instant::now() }
-    }
-
-    fn update(&mut self, done: usize, total: usize) {
-        if let Some(bar) = &self.bar {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        } else if self.logged.elapsed() >= PERIOD {
-            self.logged = Instant::now();
-            tracing::info!(done, total, "warming stores");
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }

@@ -24,6 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use crate::changes::{Listening, Watcher};
 use crate::learned::Learned;
 use crate::memory::Room;
+use crate::operate::OperatorRequest;
 use crate::pace::Pace;
 use crate::plan::costs::Kind;
 use crate::queue::{Priority, Queue, Work};
@@ -313,16 +314,17 @@ impl Daemon {
         {
             tracing::info!(paused, "warming was {}", if paused { "paused" } else { "resumed" });
         }
-        for request in self.warming.levels.take_requests(MOST_REQUESTS).await {
-            match request.as_str() {
-                "cycle" => self.take(Request::Cycle),
-                other => match other.strip_prefix("refresh ") {
-                    Some(stores) => {
-                        let stores = Some(stores.split(',').map(str::to_owned).collect());
-                        self.take(Request::Refresh { stores, from: None, to: None });
+        // What is asked while it is paused waits in Redis: nothing is begun now, and nothing forgotten.
+        if !self.progress.is_paused() {
+            for request in self.warming.levels.take_requests(MOST_REQUESTS).await {
+                match OperatorRequest::parse(&request) {
+                    Ok(OperatorRequest::Cycle) => self.take(Request::Cycle),
+                    Ok(OperatorRequest::Refresh { stores }) => {
+                        self.take(Request::Refresh { stores: Some(stores), from: None, to: None });
                     }
-                    None => tracing::warn!(request = other, "a request is not understood"),
-                },
+                    Ok(OperatorRequest::LookAgain) => self.look_again(),
+                    Err(error) => tracing::warn!(request, error = %error, "a request is not understood"),
+                }
             }
         }
         self.refresh_confirmations();
@@ -339,6 +341,16 @@ impl Daemon {
             counts.phase = self.cycle.phase;
             counts.answers_kept = self.shelf.kept_count();
         });
+    }
+
+    /// Entries were removed: finds out which are still there, also while a cycle is under way that looked before, and makes
+    /// all documents again.
+    fn look_again(&mut self) {
+        let (current, gone) = self.shelf.kept_of(None);
+        self.make_again(current, &gone);
+        self.shelf.fleet_taken(false);
+        let (warming, scope) = (self.warming.clone(), self.shelf.scope().clone());
+        self.jobs.spawn(jobs::probe(warming, scope, Arc::clone(&self.orders), false));
     }
 
     fn take(&mut self, request: Request) {

@@ -55,6 +55,18 @@ pub async fn write_documents(
 /// # Errors
 /// As [`write_documents`].
 pub async fn write_directory(warming: &Warming, scope: &Scope) -> Result<Vec<LevelCount>, WarmError> {
+    write_whole_directory(warming, scope, true).await
+}
+
+/// As [`write_directory`]; the data are confirmed only if all that is made of them was `confirmed`.
+///
+/// # Errors
+/// As [`write_documents`].
+pub async fn write_whole_directory(
+    warming: &Warming,
+    scope: &Scope,
+    confirmed: bool,
+) -> Result<Vec<LevelCount>, WarmError> {
     let levels = &warming.levels;
     let before = match levels.read_directory().await {
         Read::Hit(before) => before,
@@ -72,7 +84,7 @@ pub async fn write_directory(warming: &Warming, scope: &Scope) -> Result<Vec<Lev
             Ok(writes)
         })
         .await??;
-    writes.push(levels.write_fresh(None, now));
+    writes.extend(confirmed.then(|| levels.write_fresh(None, now)));
     let counts = count(&writes);
     levels.cache().transact(writes).await?;
     Ok(counts)

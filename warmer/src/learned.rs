@@ -153,3 +153,28 @@ impl Learned {
         save(file, &stored)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_settings_forget_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::load(&[], &|_| None).unwrap();
+        let learned = Learned::open(&settings);
+        learned.with(|state| {
+            state.cursor = Some("s1".to_owned());
+            state.kept.insert("a question".to_owned());
+        });
+        settings.warm.state = Some(folder.path().join("state"));
+        settings.heat.questions = 7;
+        let again = learned.under(&settings);
+        again.save().unwrap();
+        for learned in [again, Learned::open(&settings)] {
+            let (cursor, kept) = learned.with(|state| (state.cursor.clone(), state.kept.len()));
+            assert_eq!((cursor.as_deref(), kept), (Some("s1"), 1));
+        }
+    }
+}

@@ -8,6 +8,9 @@
 //! - [`once`]: makes every level ready, once.
 //! - [`heat`]: what is asked for most of late, and what keeping it is worth.
 //! - [`simulate`]: replays requests against policies of what to keep.
+//! - [`level`]: the levels of the cache, as operators name them.
+//! - [`lease`]: the writer's lease, for as long as one command runs.
+//! - [`operate`]: what operators do to a cache by hand.
 //! - [`service`]: the daemon as a service: signals, settings read again, status and metrics.
 //! - [`cli`]: the commands.
 
@@ -23,9 +26,12 @@ pub mod import;
 pub mod insight;
 pub mod interest;
 pub mod learned;
+pub mod lease;
+pub mod level;
 pub mod log_reader;
 pub mod memory;
 pub mod once;
+pub mod operate;
 pub mod pace;
 pub mod plan;
 pub mod publish;

@@ -68,6 +68,7 @@ pub struct Batch {
 
 /// Counts of one batch, or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// Bytes taken.
     pub bytes: u64,

@@ -13,7 +13,8 @@ use shared::model::{Day, DayRange, Lines, Rules};
 use shared::runtime::now_ms;
 use shared::source::{Columns, ReadRequest};
 
-use crate::once::{LevelCount, Steps};
+use crate::level::Level;
+use crate::once::{LevelCount, Steps, count};
 use crate::warming::{WarmError, Warming};
 pub use build::StoreJob;
 
@@ -41,7 +42,22 @@ pub async fn warm_whole(
     job: StoreJob,
     also: Vec<Write>,
 ) -> Result<StoreOutcome, WarmError> {
+    warm_levels(warming, job, &BTreeSet::new(), also).await
+}
+
+/// As [`warm_whole`], but writes only these levels (none stands for all). Unless all are written, the store's data are
+/// not called confirmed, since the other levels may be older.
+///
+/// # Errors
+/// As [`warm_whole`].
+pub async fn warm_levels(
+    warming: &Warming,
+    mut job: StoreJob,
+    only: &BTreeSet<Level>,
+    also: Vec<Write>,
+) -> Result<StoreOutcome, WarmError> {
     let (start, confirmed_at) = (Instant::now(), now_ms());
+    job.orders &= Level::Orders.is_in(only);
     let columns = if job.orders && job.scope.orders.is_some() { Columns::All } else { Columns::ForCells };
     let lines = match job.scope.span {
         Some(range) => read(warming, &job, range, columns).await?,
@@ -55,8 +71,19 @@ pub async fn warm_whole(
         ..StoreOutcome::default()
     };
     let store_id = job.store_id.clone();
-    let build = move |levels: &Levels, rules: &Rules, now| build::whole(levels, rules, &job, &lines, now);
-    finish(warming, store_id, confirmed_at, outcome, also, build).await
+    let only = only.clone();
+    let confirms = Level::is_whole(&only);
+    let build = move |levels: &Levels, rules: &Rules, now| {
+        let mut built = build::whole(levels, rules, &job, &lines, now)?;
+        if !confirms {
+            let is_chosen =
+                |write: &Write| Level::of_write(levels.keys(), write).is_none_or(|level| level.is_in(&only));
+            built.writes.retain(is_chosen);
+            built.counts = count(&built.writes);
+        }
+        Ok(built)
+    };
+    finish(warming, store_id, confirms.then_some(confirmed_at), outcome, also, build).await
 }
 
 /// Reads the lines of `changed` days only, and makes the rest from cells that are ready. `None` if some of those are
@@ -90,13 +117,13 @@ pub async fn warm_days(
     let build = move |levels: &Levels, rules: &Rules, now| {
         build::days(levels, rules, &job, data, &changed, &lines, now)
     };
-    finish(warming, store_id, confirmed_at, outcome, also, build).await.map(Some)
+    finish(warming, store_id, Some(confirmed_at), outcome, also, build).await.map(Some)
 }
 
 async fn finish<B>(
     warming: &Warming,
     store_id: String,
-    confirmed_at: i64,
+    confirmed_at: Option<i64>,
     mut outcome: StoreOutcome,
     also: Vec<Write>,
     build: B,
@@ -111,7 +138,7 @@ where
     let build::BuiltStore { parts, counts, mut writes } = built;
     let levels = &warming.levels;
     writes.extend(also);
-    writes.push(levels.write_fresh(Some(&store_id), confirmed_at));
+    writes.extend(confirmed_at.map(|at| levels.write_fresh(Some(&store_id), at)));
     // Last, so that whoever sees the new version sees the new data.
     writes.push(Write::Bump { key: levels.keys().store_version(&store_id) });
     let start = Instant::now();

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use shared::cache::{CacheError, Levels};
+use shared::cache::{Cache, CacheError, Levels};
 use shared::config::Settings;
 use shared::entry::EncodeError;
+use shared::keys::Keys;
 use shared::model::Rules;
 use shared::runtime::{Busy, ComputePool};
 use shared::source::{Source, SourceError};
@@ -26,6 +27,13 @@ pub enum WarmError {
     /// A computation was lost.
     #[error("a computation failed; see the log")]
     Compute(#[from] Busy),
+}
+
+/// The levels of these settings in a cache.
+#[must_use]
+pub fn levels(settings: &Settings, cache: Cache) -> Levels {
+    let keys = Keys::new(&settings.prefix);
+    Levels::new(cache, keys, settings.rules.fingerprint(), settings.ttl, settings.max_inflated)
 }
 
 /// What warming works with. Cheap to clone.

@@ -1,6 +1,7 @@
 //! From a request's path and query to a question, with every bad parameter named at once. The gateway reads requests
 //! with it, the warmer the access log: what one takes for a question, the other does.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode;
@@ -137,8 +138,9 @@ impl Route {
 }
 
 /// The decoded parameters of a query string, and what is wrong with them.
-struct Parameters {
-    values: Vec<(String, String)>,
+struct Parameters<'a> {
+    /// Names, and values that are copied only where they are encoded: a log holds millions of them.
+    values: Vec<(&'static str, Cow<'a, str>)>,
     errors: Vec<ParameterError>,
 }
 
@@ -180,7 +182,7 @@ pub fn read(route: &Route, query: &str) -> Result<Asked, ParametersError> {
         Route::Orders(id) => {
             let limit = parameters.limit(DEFAULT_LINES, MAX_LINES);
             let cursor = parameters.cursor();
-            let store_id = decode(id.as_bytes(), false);
+            let store_id = decode(id, false).map(Cow::into_owned);
             if store_id.is_none() {
                 parameters.error("id", "is not UTF-8 after percent-decoding".to_owned());
             }
@@ -196,7 +198,7 @@ pub fn read(route: &Route, query: &str) -> Result<Asked, ParametersError> {
     Ok(Asked::Document(Ask { document, stores, from, to, channels }))
 }
 
-impl Parameters {
+impl<'a> Parameters<'a> {
     fn error(&mut self, parameter: &str, reason: String) {
         self.errors.push(ParameterError { parameter: parameter.to_owned(), reason });
     }
@@ -209,31 +211,33 @@ impl Parameters {
         }
     }
 
-    fn decode(&mut self, query: &str, known: &[&str]) {
+    fn decode(&mut self, query: &'a str, known: &[&'static str]) {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Some(name) = decode(name.as_bytes(), true) else {
+            let Some(name) = decode(name, true) else {
                 self.error(name, "is not UTF-8 after percent-decoding".to_owned());
                 continue;
             };
-            if !known.contains(&name.as_str()) {
+            let Some(name) = known.iter().find(|known| **known == name) else {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 self.error(&name, format!("there is no such parameter here; known: {known}"));
                 continue;
-            }
-            match decode(value.as_bytes(), true) {
+            };
+            match decode(value, true) {
                 Some(value) => self.values.push((name, value)),
-                None => self.error(&name, "is not UTF-8 after percent-decoding".to_owned()),
+                None => self.error(name, "is not UTF-8 after percent-decoding".to_owned()),
             }
         }
     }
 
+    fn all(&self, name: &str) -> impl Iterator<Item = &Cow<'a, str>> {
+        self.values.iter().filter(move |(known, _)| *known == name).map(|(_, value)| value)
+    }
+
     /// The value of a parameter that may be given once.
-    fn one(&mut self, name: &str) -> Option<String> {
-        let mut values =
-            self.values.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone());
-        let value = values.next()?;
-        if values.next().is_some() {
+    fn one(&mut self, name: &str) -> Option<Cow<'a, str>> {
+        let value = self.all(name).next()?.clone();
+        if self.all(name).nth(1).is_some() {
             self.error(name, "is given more than once".to_owned());
         }
         Some(value)
@@ -284,13 +288,9 @@ impl Parameters {
     }
 
     fn stores(&mut self) -> Option<BTreeSet<String>> {
-        let values: Vec<String> =
-            self.values.iter().filter(|(name, _)| name == "stores").map(|(_, value)| value.clone()).collect();
-        if values.is_empty() {
-            return None;
-        }
+        self.all("stores").next()?;
         let ids: BTreeSet<String> =
-            values.iter().flat_map(|value| value.split(',')).map(str::to_owned).collect();
+            self.all("stores").flat_map(|value| value.split(',')).map(str::to_owned).collect();
         if ids.contains("") {
             self.error(
                 "stores",
@@ -300,22 +300,21 @@ impl Parameters {
         Some(ids)
     }
 
-    fn channels(&mut self) -> ChannelFilter {
-        let channels: BTreeSet<String> = self
-            .values
-            .iter()
-            .filter(|(name, _)| name == "channel")
-            .map(|(_, value)| value.clone())
-            .collect();
+    fn channels(&self) -> ChannelFilter {
+        let channels: BTreeSet<String> =
+            self.all("channel").map(|value| value.clone().into_owned()).collect();
         if channels.is_empty() { ChannelFilter::All } else { ChannelFilter::Only(channels) }
     }
 }
 
 /// Percent-decoding; in a query a plus is a blank.
-fn decode(text: &[u8], plus_is_blank: bool) -> Option<String> {
+fn decode(text: &str, plus_is_blank: bool) -> Option<Cow<'_, str>> {
+    if !text.bytes().any(|byte| byte == b'%' || plus_is_blank && byte == b'+') {
+        return Some(Cow::Borrowed(text));
+    }
     let bytes: Vec<u8> =
-        text.iter().map(|byte| if plus_is_blank && *byte == b'+' { b' ' } else { *byte }).collect();
-    percent_decode(&bytes).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+        text.bytes().map(|byte| if plus_is_blank && byte == b'+' { b' ' } else { byte }).collect();
+    percent_decode(&bytes).decode_utf8().ok().map(|text| Cow::Owned(text.into_owned()))
 }
 
 #[cfg(test)]

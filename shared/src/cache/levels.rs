@@ -1,5 +1,6 @@
 //! The levels, typed: what is read and written where, and what makes stored bytes a miss.
 
+mod inspect;
 mod store_cells;
 mod upkeep;
 
@@ -19,8 +20,9 @@ use crate::entry::{self, Damage, EncodeError, EntryKind, Expected, Header, Order
 use crate::keys::{DIRECTORY_SUMMARY, Keys, Slot};
 use crate::model::{DataVersion, Day, DayRange, Directory, Lines, Query, StoreInfo};
 
+pub use inspect::{Content, Inspected};
 pub use store_cells::StoreCells;
-pub use upkeep::Renewal;
+pub use upkeep::{Pause, Paused, Renewal};
 
 /// Default limit of an inflated payload: 64 MiB.
 pub const DEFAULT_MAX_INFLATED: u64 = 64 << 20;

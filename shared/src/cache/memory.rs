@@ -111,6 +111,9 @@ impl MemoryCache {
                 Write::Set { key, value, ttl } => {
                     self.entries.insert(Slot { key, field: None }, Stored { value, ttl: Some(ttl) });
                 }
+                Write::Keep { key, value } => {
+                    self.entries.insert(Slot { key, field: None }, Stored { value, ttl: None });
+                }
                 Write::SetFields { key, fields: values } => {
                     let names = fields.entry(key.clone()).or_default();
                     for (name, value) in values {

@@ -16,6 +16,7 @@ use redis::{Client, Pipeline, RedisResult};
 
 use super::{CacheError, Patience, Read, Write};
 use crate::keys::Slot;
+pub use inspect::{KeyFacts, KeyType};
 pub use lease::Fence;
 use writers::Writers;
 
@@ -199,6 +200,9 @@ fn push(pipeline: &mut Pipeline, write: Write) {
     match write {
         Write::Set { key, value, ttl } => {
             pipeline.cmd("SET").arg(key).arg(&value[..]).arg("PX").arg(milliseconds(ttl));
+        }
+        Write::Keep { key, value } => {
+            pipeline.cmd("SET").arg(key).arg(&value[..]);
         }
         Write::SetFields { key, fields } => {
             if fields.is_empty() {

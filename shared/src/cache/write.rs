@@ -16,6 +16,13 @@ pub enum Write {
         /// Hard expiry from now.
         ttl: Duration,
     },
+    /// Sets a key until it is removed.
+    Keep {
+        /// Key.
+        key: String,
+        /// Value.
+        value: Bytes,
+    },
     /// Sets fields of a hash.
     SetFields {
         /// Key of the hash.
@@ -56,4 +63,21 @@ pub enum Write {
         /// Key.
         key: String,
     },
+}
+
+impl Write {
+    /// The key that it concerns.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Set { key, .. }
+            | Self::Keep { key, .. }
+            | Self::SetFields { key, .. }
+            | Self::DeleteFields { key, .. }
+            | Self::Delete { key }
+            | Self::Expire { key, .. }
+            | Self::Push { key, .. }
+            | Self::Bump { key } => key,
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Day, DayRange, Directory};
@@ -308,6 +308,17 @@ impl Query {
         text
     }
 
+    /// The stores that a canonical text names; `None` if it is none.
+    #[must_use]
+    pub fn stores_of(canonical: &str) -> Option<Vec<String>> {
+        let (_, stores) = canonical.rsplit_once("&stores=")?;
+        let decode = |store: &str| Some(percent_decode_str(store).decode_utf8().ok()?.into_owned());
+        if stores.is_empty() {
+            return Some(Vec::new());
+        }
+        stores.split(',').map(decode).collect()
+    }
+
     /// Which cells of each store it is made of.
     #[must_use]
     pub fn needs(&self) -> Needs {
@@ -430,6 +441,7 @@ mod tests {
                 diagnosis: None,
             };
             prop_assert_eq!(query(&a).canonical() == query(&b).canonical(), a == b);
+            prop_assert_eq!(Query::stores_of(&query(&a).canonical()), Some(a.into_iter().collect()));
         }
     }
 }

@@ -183,7 +183,7 @@ fn of_plan(counts: &Counts) -> Vec<Metric> {
     ]
 }
 
-fn of_cycle(cycle: &CycleReport) -> [Metric; 5] {
+fn of_cycle(cycle: &CycleReport) -> [Metric; 6] {
     let seconds = |ms: i64| ms as f64 / 1000.0;
     [
         Metric::gauge(
@@ -200,6 +200,11 @@ fn of_cycle(cycle: &CycleReport) -> [Metric; 5] {
             "last_cycle_changes_seconds",
             "Time from the begin of the last cycle until its changes were known.",
             seconds(cycle.changes_ms),
+        ),
+        Metric::gauge(
+            "last_cycle_rank_seconds",
+            "Time from the begin of the last cycle until the plan was made.",
+            seconds(cycle.rank_ms),
         ),
         Metric::gauge(
             "last_cycle_warm_seconds",

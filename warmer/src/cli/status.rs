@@ -12,21 +12,24 @@ use shared::config::Settings;
 use shared::keys::{Keys, Slot};
 use shared::runtime::now_ms;
 
-use super::Output;
+use super::{Output, settings};
 use crate::daemon::{Counts, Role};
-use crate::publish::Status;
+use crate::publish;
 
 /// Warmers that are shown.
 const MOST: usize = 100;
 
+/// Show what the warmers of this prefix do
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  warmer status\n  warmer status --output json\n\nExit codes: 0 a warmer is active, 1 none is."
 )]
-pub(super) struct StatusArgs {
+pub(super) struct Status {
     /// How it is written
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+    #[command(flatten)]
+    pub(super) settings: settings::Redis,
 }
 
 /// The warmers of a prefix.
@@ -37,13 +40,13 @@ struct Warmers {
     /// Who has the lease.
     lease: Option<String>,
     /// What each publishes, by name.
-    warmers: Vec<Status>,
+    warmers: Vec<publish::Status>,
     /// Names of those whose status cannot be read: of another version.
     unreadable: Vec<String>,
 }
 
 /// Shows the warmers.
-pub(super) async fn run(settings: &Settings, args: StatusArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(settings: &Settings, args: Status) -> anyhow::Result<ExitCode> {
     let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
     let warmers = read(&cache, &Keys::new(&settings.prefix)).await?;
     match args.output {
@@ -152,7 +155,7 @@ fn text(warmers: &Warmers, now: i64) -> String {
     lines.join("\n")
 }
 
-fn role(status: &Status) -> String {
+fn role(status: &publish::Status) -> String {
     let role = match status.role {
         Role::Active if status.counts.paused => "active, paused",
         Role::Active => "active",

@@ -5,15 +5,10 @@ use std::time::Duration;
 use shared::cache::{Cache, Fence};
 
 use super::{Progress, Role, Writer};
+pub(super) use crate::lease::owner;
 
 /// Most time between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// A name that no other warmer ever has: who it is, for people, and a random part.
-pub(super) fn owner() -> String {
-    let host = sysinfo::System::host_name().unwrap_or_else(|_| "unknown".to_owned());
-    format!("{host}/{}/{}", std::process::id(), uuid::Uuid::new_v4())
-}
 
 /// Completes when the lease is this warmer's. An outage is waited out.
 pub(super) async fn wait_for(cache: &Cache, fence: &Fence, time: Duration, progress: &Progress) {

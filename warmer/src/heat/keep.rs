@@ -151,23 +151,37 @@ impl<K: Clone + Ord + Hash> Keeper<K> {
     /// Learns, and forgets what is beyond the bound. Between two of these, history grows by at most one period.
     fn end_period(&mut self, now: u64) {
         self.reuse.end_period(self.watched.iter().map(|watched| &watched.history), now);
-        let most = self.budget.saturating_mul(WATCHED).max(WATCHED_AT_LEAST);
-        if self.watched.len() > most {
-            self.watched.sort_by(|a, b| {
-                let order = |watched: &Watched<K>| (watched.kept.is_some(), watched.history.last);
-                order(b).cmp(&order(a)).then_with(|| a.key.cmp(&b.key))
-            });
-            for forgotten in self.watched.drain(most..) {
-                self.of_key.remove(&forgotten.key);
+        self.forget(self.budget.saturating_mul(WATCHED).max(WATCHED_AT_LEAST));
+        self.period_end = self.requests + (self.watched.len() as u64 / 2).clamp(PERIOD.0, PERIOD.1);
+    }
+
+    /// Leaves `most` histories: those of kept keys, then the latest ones. Only what goes, and what takes its place, is
+    /// touched in the map: this happens within one request.
+    fn forget(&mut self, most: usize) {
+        if self.watched.len() <= most {
+            return;
+        }
+        let of =
+            |(number, watched): (usize, &Watched<K>)| (watched.kept.is_some(), watched.history.last, number);
+        let mut order: Vec<(bool, u64, usize)> = self.watched.iter().enumerate().map(of).collect();
+        order.select_nth_unstable_by(most, |a, b| {
+            let key = |number: usize| &self.watched[number].key;
+            (b.0, b.1).cmp(&(a.0, a.1)).then_with(|| key(a.2).cmp(key(b.2)))
+        });
+        let mut forgotten: Vec<usize> = order.drain(most..).map(|(_, _, number)| number).collect();
+        // From the last one on: what takes a free place is then never one that has to go itself.
+        forgotten.sort_unstable_by(|a, b| b.cmp(a));
+        for number in forgotten {
+            let gone = self.watched.swap_remove(number);
+            self.of_key.remove(&gone.key);
+            let Some(moved) = self.watched.get(number) else { continue };
+            if let Some(number_of) = self.of_key.get_mut(&moved.key) {
+                *number_of = number;
             }
-            for (number, watched) in self.watched.iter().enumerate() {
-                self.of_key.insert(watched.key.clone(), number);
-                if let Some(place) = watched.kept {
-                    self.kept[place] = number;
-                }
+            if let Some(place) = moved.kept {
+                self.kept[place] = number;
             }
         }
-        self.period_end = self.requests + (self.watched.len() as u64 / 2).clamp(PERIOD.0, PERIOD.1);
     }
 
     /// xorshift64 (Marsaglia 2003).
@@ -213,5 +227,24 @@ mod tests {
             assert_eq!(keeper.watched[*number].kept, Some(place));
             assert_eq!(keeper.of_key[&keeper.watched[*number].key], *number);
         }
+    }
+    #[test]
+    fn of_keys_that_are_not_kept_the_earliest_are_forgotten() {
+        let mut keeper = Keeper::new(2);
+        for at in 0..3000_u64 {
+            // Two favourites, and in between keys that come once.
+            keeper.request(&if at % 3 == 0 { at + 10 } else { at % 3 }, at);
+        }
+        keeper.forget(100);
+        assert_eq!(keeper.watched(), 100);
+        let once: Vec<u64> = (0..3000).filter(|at| at % 3 == 0).map(|at| at + 10).collect();
+        for (age, key) in once.iter().rev().enumerate() {
+            assert_eq!(keeper.of_key.contains_key(key), age < 98, "{key}");
+        }
+        for (key, number) in &keeper.of_key {
+            assert_eq!(keeper.watched[*number].key, *key);
+        }
+        keeper.forget(100);
+        assert_eq!(keeper.watched(), 100);
     }
 }

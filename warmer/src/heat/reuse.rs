@@ -47,7 +47,9 @@ impl History {
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small positive numbers")]
     fn class(&self) -> usize {
-        let count = ((f64::from(self.count.max(1)).log2() * 2.0) as usize).min(COUNTS - 1);
+        let doublings = self.count.max(1).ilog2();
+        let half = u64::from(self.count).pow(2) >= 1 << (2 * doublings + 1);
+        let count = (2 * doublings as usize + usize::from(half)).min(COUNTS - 1);
         let gap = if self.gap < 0.0 { 0 } else { ((self.gap / 2.0) as usize + 1).min(GAPS - 1) };
         count * GAPS + gap
     }
@@ -134,8 +136,9 @@ impl Reuse {
             let wider = self.hazards(classes.clone(), &times, &everything, PRIOR);
             for class in classes {
                 let hazards = self.hazards(class..class + 1, &times, &wider, PRIOR);
+                let asked = std::array::from_fn(|age| -(-hazards[age] * width(age)).exp_m1());
                 for age in 0..AGES {
-                    self.values[class * AGES + age] = best_ratio(&hazards, age);
+                    self.values[class * AGES + age] = best_ratio(&hazards, &asked, age);
                 }
             }
         }
@@ -157,10 +160,12 @@ impl Reuse {
 }
 
 /// The largest ratio of expected hits to expected time over all ages at which one might stop.
-fn best_ratio(hazards: &[f64; AGES], from: usize) -> f64 {
+///
+/// `asked` is the share that is asked for again within each age.
+fn best_ratio(hazards: &[f64; AGES], asked: &[f64; AGES], from: usize) -> f64 {
     let (mut waiting, mut hits, mut time, mut best) = (1.0, 0.0, 0.0, 0.0_f64);
-    for (age, hazard) in hazards.iter().enumerate().skip(from) {
-        let asked = waiting * -(-hazard * width(age)).exp_m1();
+    for (hazard, asked) in hazards.iter().zip(asked).skip(from) {
+        let asked = waiting * asked;
         hits += asked;
         time += asked / hazard;
         best = best.max(hits / time);
@@ -182,9 +187,9 @@ fn bucket(age: u64) -> usize {
     age.max(1).ilog2() as usize
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "at most 64")]
+/// 2 to the power of the bucket, written as its exponent: a call of `powi` for each would be half of the work.
 fn start(bucket: usize) -> f64 {
-    if bucket == 0 { 0.0 } else { 2.0_f64.powi(bucket as i32) }
+    if bucket == 0 { 0.0 } else { f64::from_bits((1023 + bucket as u64) << 52) }
 }
 
 fn width(bucket: usize) -> f64 {

@@ -9,6 +9,7 @@ use shared::cache::Write;
 use shared::entry::{self, EntryKind};
 
 use super::seconds;
+use crate::operate::words::number;
 
 /// Entries and bytes of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct Report {
     pub failed: u64,
     /// The first of them, with the reason.
     pub failures: Vec<(String, String)>,
+    /// What was left as it was, because only some stores or levels were asked for.
+    pub notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -63,6 +66,7 @@ struct Json<'a> {
     seconds: BTreeMap<&'static str, f64>,
     failed: u64,
     failures: &'a [(String, String)],
+    notes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -172,9 +176,14 @@ impl Report {
             }
         }
         let mut text = format!(
-            "{} stores, {} store-days kept, {} failed\n\n{levels}\n\n{steps}",
-            self.stores, self.store_days, self.failed
+            "{}, {} store-days kept, {} failed\n\n{levels}\n\n{steps}",
+            number(self.stores, "store", "stores"),
+            self.store_days,
+            self.failed
         );
+        if !self.notes.is_empty() {
+            text.push_str(&format!("\n\n{}", self.notes.join("\n")));
+        }
         for (store, reason) in &self.failures {
             text.push_str(&format!("\nfailed: store {store:?}: {reason}"));
         }
@@ -200,6 +209,7 @@ impl Report {
             seconds: self.times().into_iter().map(|(step, time)| (step, time.as_secs_f64())).collect(),
             failed: self.failed,
             failures: &self.failures,
+            notes: &self.notes,
         })
     }
 }

@@ -37,7 +37,7 @@ impl Parts {
     /// # Errors
     /// If an address, the table, a pattern of logs or the number of threads does not fit.
     pub(super) fn new(settings: &Settings) -> anyhow::Result<Self> {
-        follow::check(&settings.heat)?;
+        follow::check(&settings.heat).context("heat.logs")?;
         let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
         let one = RedisSettings { write_connections: 1, ..settings.redis.clone() };
         let status_cache = Cache::Redis(RedisCache::connect(&one)?);

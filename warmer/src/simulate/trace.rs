@@ -1,18 +1,14 @@
 //! Requests to replay, and the trace files (`seq,key`, with a heading, plain or gzip) they come from.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use shared::entry::gunzip;
+use super::lines::Lines;
 
 /// Requests of one simulation.
 const MOST_REQUESTS: usize = 50_000_000;
 /// Bytes of one line.
-const LINE_BYTES: u64 = 64 * 1024;
-/// Bytes of one file when inflated.
-const FILE_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+const LINE_BYTES: usize = 64 * 1024;
 
 /// Why requests cannot be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +71,11 @@ impl Stream {
         Ok(())
     }
 
+    /// Puts the requests in the order of their times; those of equal times stay as they came.
+    pub fn sort_by_time(&mut self) {
+        self.requests.sort_by_key(|request| request.at);
+    }
+
     /// In order.
     #[must_use]
     pub fn requests(&self) -> &[Request] {
@@ -94,27 +95,16 @@ impl Stream {
 /// If the file cannot be read, a line is not of this form, or there are too many.
 pub fn read_trace(path: &Path) -> Result<Stream, TraceError> {
     let failed = |source| TraceError::Read { path: path.to_owned(), source };
-    let file = BufReader::new(File::open(path).map_err(failed)?);
-    let mut reader: Box<dyn BufRead> = if path.extension().is_some_and(|extension| extension == "gz") {
-        Box::new(BufReader::new(gunzip(file, FILE_BYTES)))
-    } else {
-        Box::new(file)
-    };
+    let mut lines = Lines::open(path, LINE_BYTES).map_err(failed)?;
     let mut stream = Stream::default();
-    let mut bytes = Vec::new();
-    for line in 1.. {
-        bytes.clear();
-        let read = reader.by_ref().take(LINE_BYTES).read_until(b'\n', &mut bytes).map_err(failed)?;
-        if read == 0 {
-            break;
-        }
-        let malformed = || TraceError::Line { path: path.to_owned(), line };
-        let text = std::str::from_utf8(&bytes).map_err(|_| malformed())?.trim_end();
+    while let Some(line) = lines.next().map_err(failed)? {
+        let malformed = || TraceError::Line { path: path.to_owned(), line: line.number };
+        let text = std::str::from_utf8(line.bytes).map_err(|_| malformed())?.trim_end();
         let (number, key) = text.split_once(',').ok_or_else(malformed)?;
-        if line == 1 && number == "seq" {
+        if line.number == 1 && number == "seq" {
             continue;
         }
-        if read as u64 == LINE_BYTES || number.parse::<u64>().is_err() || key.is_empty() {
+        if line.bytes.len() > LINE_BYTES || number.parse::<u64>().is_err() || key.is_empty() {
             return Err(malformed());
         }
         stream.push(key, stream.requests.len() as u64)?;

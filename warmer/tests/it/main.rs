@@ -8,6 +8,8 @@ mod import;
 mod import_into_postgres;
 mod learning;
 mod log_reader;
+mod operate;
 mod place;
 #[cfg(unix)]
 mod service;
+mod simulate;

@@ -19,6 +19,8 @@ use warmer::publish::Reporter;
 
 use place::{Manager, PATIENCE, Place, get};
 
+const REFERENCE: &str = include_str!("../../../docs/warmer-service.md");
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_manager_hears_of_readiness_watchdog_reload_and_stop() {
     let place = Place::new().await;
@@ -159,6 +161,11 @@ async fn every_metric_can_be_read_and_says_what_was_done() {
     for sample in &scrape.samples {
         assert!(sample.metric.starts_with("hotshelf_warmer_"), "{sample:?}");
         assert!(scrape.docs.contains_key(&sample.metric), "{sample:?} has no help");
+        let short = sample.metric.trim_start_matches("hotshelf_warmer_");
+        assert!(
+            REFERENCE.contains(&format!("| `{short}` |")),
+            "{short} is missing in docs/warmer-service.md"
+        );
         let counter = matches!(sample.value, prometheus_parse::Value::Counter(_));
         assert_eq!(counter, sample.metric.ends_with("_total"), "{sample:?}");
         assert!(sample.labels.len() <= 1, "{sample:?}");

@@ -1,12 +1,42 @@
 //! What keeps entries alive, and what operators tell the warmer through Redis.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crate::cache::{Patience, Write};
-use crate::entry::EntryKind;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::cache::{Patience, Read, Write};
+use crate::entry::{self, EncodeError, EntryKind};
 use crate::model::{Day, DayRange};
 
 use super::Levels;
+
+/// Why warming is paused. Stored as JSON, so that people can read it with any client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Who paused it: `user@host`.
+    pub by: String,
+    /// Since when, milliseconds since 1970.
+    pub since: i64,
+    /// Until when; `None` = until it is resumed.
+    #[serde(default)]
+    pub until: Option<i64>,
+    /// Why, as the operator said.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Whether warming is paused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Paused {
+    /// It is not.
+    No,
+    /// It is.
+    Yes(Pause),
+    /// It is, by something that did not say who and why: the stored text.
+    Unexplained(String),
+}
 
 /// Entries of a store that expire on their own, beside its cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,11 +85,34 @@ impl Levels {
 
     /// Whether an operator paused warming; `None` if the cache does not say.
     pub async fn is_paused(&self) -> Option<bool> {
+        self.read_paused().await.map(|paused| paused != Paused::No)
+    }
+
+    /// Whether an operator paused warming, and why; `None` if the cache does not say.
+    pub async fn read_paused(&self) -> Option<Paused> {
         match self.cache().read(&[self.keys().paused()], Patience::Bulk).await.pop() {
-            Some(crate::cache::Read::Hit(_)) => Some(true),
-            Some(crate::cache::Read::Miss) => Some(false),
-            Some(crate::cache::Read::Unavailable) | None => None,
+            Some(Read::Hit(bytes)) => Some(serde_json::from_slice(&bytes).map_or_else(
+                |_| Paused::Unexplained(String::from_utf8_lossy(&bytes).into_owned()),
+                Paused::Yes,
+            )),
+            Some(Read::Miss) => Some(Paused::No),
+            Some(Read::Unavailable) | None => None,
         }
+    }
+
+    /// Pauses warming, until its end if it has one.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON; none can.
+    pub fn write_pause(&self, pause: &Pause) -> Result<Write, EncodeError> {
+        let (key, value) = (self.keys().paused().key, Bytes::from(entry::json(pause)?));
+        Ok(match pause.until {
+            None => Write::Keep { key, value },
+            Some(until) => {
+                let left = u64::try_from(until.saturating_sub(pause.since)).unwrap_or(0);
+                Write::Set { key, value, ttl: Duration::from_millis(left) }
+            }
+        })
     }
 
     /// Takes up to `count` requests that operators made; none if the cache does not answer.

@@ -1,9 +1,10 @@
 //! What the warmer asks of Redis besides entries: whether keys are there, which there are, how much room is left.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::RedisCache;
-use crate::cache::{CacheError, Memory, Probe};
+use crate::cache::{CacheError, CacheErrorKind, Memory, Probe};
 
 /// Keys looked at in one round trip.
 const PROBES_PER_ROUND_TRIP: usize = 512;
@@ -23,32 +24,17 @@ impl RedisCache {
                     Probe::Key(key) => pipeline.cmd("EXISTS").arg(key),
                 };
             }
-            let mut connection = self.bulk.clone();
-            let query = pipeline.query_async::<Vec<u64>>(&mut connection);
-            let limit = self.bulk_limit(chunk.len());
-            let found = tokio::time::timeout(limit, query).await.map_err(|_| {
-                CacheError::timeout(format!("redis: no answer within {} s", limit.as_secs()))
-            })??;
-            counts.extend(found);
+            counts.extend(self.pipeline::<Vec<u64>>(&pipeline, chunk.len()).await?);
         }
         Ok(counts)
     }
 
     /// Up to `limit` keys that begin with `prefix`, in no order.
-    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
     pub(in crate::cache) async fn scan(&self, prefix: &str, limit: usize) -> Result<Vec<String>, CacheError> {
-        let pattern = format!("{}*", escape_glob(prefix));
         let mut keys = Vec::new();
         let mut cursor = 0_u64;
         loop {
-            let command = redis::cmd("SCAN")
-                .arg(cursor)
-                .arg("MATCH")
-                .arg(&pattern)
-                .arg("COUNT")
-                .arg(SCAN_COUNT)
-                .to_owned();
-            let (next, found): (u64, Vec<String>) = self.command(command).await?;
+            let (next, found) = self.scan_step(prefix, cursor).await?;
             keys.extend(found);
             cursor = next;
             if cursor == 0 || keys.len() >= limit {
@@ -92,6 +78,158 @@ impl RedisCache {
         let mut connection = self.bulk.clone();
         let limit = self.settings.bulk_timeout;
         tokio::time::timeout(limit, command.query_async(&mut connection))
+            .await
+            .map_err(|_| CacheError::timeout(format!("redis: no answer within {} s", limit.as_secs())))?
+            .map_err(CacheError::from)
+    }
+}
+
+/// What type a key has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyType {
+    /// Text or bytes.
+    String,
+    /// Fields and values.
+    Hash,
+    /// A list.
+    List,
+    /// One that Hotshelf does not use.
+    Other,
+}
+
+impl KeyType {
+    /// As Redis calls it; `None` for no key.
+    fn from_redis(name: &str) -> Option<Self> {
+        match name {
+            "none" => None,
+            "string" => Some(Self::String),
+            "hash" => Some(Self::Hash),
+            "list" => Some(Self::List),
+            _ => Some(Self::Other),
+        }
+    }
+}
+
+/// What Redis says of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// Type.
+    pub key_type: KeyType,
+    /// Time until it goes; `None` = it stays.
+    pub ttl: Option<Duration>,
+    /// Bytes of memory, overhead included; `None` if this user may not ask.
+    pub memory: Option<u64>,
+}
+
+/// Commands that operators use.
+impl RedisCache {
+    /// What Redis says of a key; `None` if it is not there.
+    ///
+    /// # Errors
+    /// If Redis cannot be reached.
+    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+    pub async fn key_facts(&self, key: &str) -> Result<Option<KeyFacts>, CacheError> {
+        let name: String = self.command(redis::cmd("TYPE").arg(key).to_owned()).await?;
+        let Some(key_type) = KeyType::from_redis(&name) else { return Ok(None) };
+        let ttl: i64 = self.command(redis::cmd("PTTL").arg(key).to_owned()).await?;
+        let memory = self.memory_usage(std::slice::from_ref(&key.to_owned())).await?;
+        // -2: it went between the two commands. -1: it stays.
+        Ok((ttl != -2).then(|| KeyFacts {
+            key_type,
+            ttl: u64::try_from(ttl).ok().map(Duration::from_millis),
+            memory: memory.and_then(|sizes| sizes.first().copied()),
+        }))
+    }
+
+    /// Bytes of memory of each key, 0 for those that are not there; `None` if this user may not ask.
+    ///
+    /// # Errors
+    /// If Redis cannot be reached.
+    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+    pub async fn memory_usage(&self, keys: &[String]) -> Result<Option<Vec<u64>>, CacheError> {
+        let mut sizes = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(PROBES_PER_ROUND_TRIP) {
+            let mut pipeline = redis::pipe();
+            for key in chunk {
+                // All fields of a hash: its cells differ in size.
+                pipeline.cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(0);
+            }
+            match self.pipeline::<Vec<Option<u64>>>(&pipeline, chunk.len()).await {
+                Ok(found) => sizes.extend(found.into_iter().map(Option::unwrap_or_default)),
+                Err(error) if error.kind() == CacheErrorKind::Denied => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(sizes))
+    }
+
+    /// The first bytes of each key, nothing for those that are not there.
+    ///
+    /// # Errors
+    /// If Redis cannot be reached, or a key is not a string.
+    pub async fn heads(&self, keys: &[String], length: usize) -> Result<Vec<Vec<u8>>, CacheError> {
+        let mut heads = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(PROBES_PER_ROUND_TRIP) {
+            #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+            let mut pipeline = redis::pipe();
+            for key in chunk {
+                pipeline.cmd("GETRANGE").arg(key).arg(0).arg(length.saturating_sub(1));
+            }
+            heads.extend(self.pipeline::<Vec<Vec<u8>>>(&pipeline, chunk.len()).await?);
+        }
+        Ok(heads)
+    }
+
+    /// One step through the keys that begin with `prefix`: those found (some may come twice), and where to go on, 0
+    /// at the end.
+    ///
+    /// # Errors
+    /// If Redis cannot be reached.
+    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+    pub async fn scan_step(&self, prefix: &str, cursor: u64) -> Result<(u64, Vec<String>), CacheError> {
+        let command = redis::cmd("SCAN")
+            .arg(cursor)
+            .arg("MATCH")
+            .arg(format!("{}*", escape_glob(prefix)))
+            .arg("COUNT")
+            .arg(SCAN_COUNT)
+            .to_owned();
+        let (next, found): (u64, Vec<Vec<u8>>) = self.command(command).await?;
+        // A key that is not UTF-8 is none of ours.
+        Ok((next, found.into_iter().filter_map(|key| String::from_utf8(key).ok()).collect()))
+    }
+
+    /// The fields of a hash, ascending.
+    ///
+    /// # Errors
+    /// If Redis cannot be reached.
+    pub async fn field_names(&self, key: &str) -> Result<Vec<String>, CacheError> {
+        #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+        let command = redis::cmd("HKEYS").arg(key).to_owned();
+        let mut names: Vec<String> = self.command(command).await?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The first values of a list, and how many it has.
+    ///
+    /// # Errors
+    /// If Redis cannot be reached.
+    pub async fn list_head(&self, key: &str, count: usize) -> Result<(Vec<String>, u64), CacheError> {
+        #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("LRANGE").arg(key).arg(0).arg(count.saturating_sub(1)).cmd("LLEN").arg(key);
+        self.pipeline(&pipeline, count).await
+    }
+
+    async fn pipeline<T: redis::FromRedisValue>(
+        &self,
+        pipeline: &redis::Pipeline,
+        commands: usize,
+    ) -> Result<T, CacheError> {
+        let mut connection = self.bulk.clone();
+        let limit = self.bulk_limit(commands);
+        tokio::time::timeout(limit, pipeline.query_async(&mut connection))
             .await
             .map_err(|_| CacheError::timeout(format!("redis: no answer within {} s", limit.as_secs())))?
             .map_err(CacheError::from)

@@ -25,27 +25,32 @@ const ACQUIRE: &str = "local owner = redis.call('GET', KEYS[1]) \
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) \
     if redis.call('GET', KEYS[2]) ~= ARGV[1] then redis.call('SET', KEYS[2], ARGV[1]) end \
     return ARGV[1]";
+/// Takes the lease and puts up the fence, whoever has them. Gives the owner before it.
+const SEIZE: &str = "local owner = redis.call('GET', KEYS[1]) \
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) \
+    redis.call('SET', KEYS[2], ARGV[1]) \
+    return owner";
 /// Gives the lease back, if it is still this writer's.
 const RELEASE: &str =
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
 
 impl RedisCache {
     /// Takes or renews the lease for `milliseconds`; gives its owner afterwards.
-    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
     pub(in crate::cache) async fn acquire(
         &self,
         fence: &Fence,
         milliseconds: u64,
     ) -> Result<String, CacheError> {
-        let command = redis::cmd("EVAL")
-            .arg(ACQUIRE)
-            .arg(2)
-            .arg(&fence.lease_key)
-            .arg(&fence.fence_key)
-            .arg(&fence.owner)
-            .arg(milliseconds.max(1))
-            .to_owned();
-        self.command(command).await
+        self.command(take(ACQUIRE, fence, milliseconds)).await
+    }
+
+    /// Takes the lease over for `milliseconds`; gives its owner before.
+    pub(in crate::cache) async fn seize(
+        &self,
+        fence: &Fence,
+        milliseconds: u64,
+    ) -> Result<Option<String>, CacheError> {
+        self.command(take(SEIZE, fence, milliseconds)).await
     }
 
     /// Gives the lease back.
@@ -55,6 +60,18 @@ impl RedisCache {
             redis::cmd("EVAL").arg(RELEASE).arg(1).arg(&fence.lease_key).arg(&fence.owner).to_owned();
         self.command::<i64>(command).await.map(|_| ())
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+fn take(script: &str, fence: &Fence, milliseconds: u64) -> redis::Cmd {
+    redis::cmd("EVAL")
+        .arg(script)
+        .arg(2)
+        .arg(&fence.lease_key)
+        .arg(&fence.fence_key)
+        .arg(&fence.owner)
+        .arg(milliseconds.max(1))
+        .to_owned()
 }
 
 /// Runs a transaction that takes effect only while the fence names its owner: the fence is watched, so a change of it

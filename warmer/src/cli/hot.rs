@@ -1,0 +1,24 @@
+//! `warmer hot`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use shared::config::Settings;
+
+use super::print;
+use super::settings::Redis;
+use crate::insight::hot;
+
+/// Show what is asked for most
+#[derive(Debug, Args)]
+pub(super) struct Hot {
+    #[command(flatten)]
+    args: hot::HotArgs,
+    #[command(flatten)]
+    pub(super) settings: Redis,
+}
+
+pub(super) fn run(settings: &Settings, args: &Hot) -> anyhow::Result<ExitCode> {
+    print(hot::run(settings, &args.args)?)?;
+    Ok(ExitCode::SUCCESS)
+}

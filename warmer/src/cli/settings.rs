@@ -1,0 +1,136 @@
+//! Settings of a command: which files, and the addresses of what it works on. A command without Redis or PostgreSQL
+//! does not take their addresses.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use shared::config::Settings;
+use shared::runtime::logging::LogHandle;
+use shared::runtime::program::{self, SettingsSource};
+
+/// Settings as a command line gives them.
+pub(super) trait Given {
+    /// The files.
+    fn files(&self) -> &Files;
+    /// Values that come before variables of the environment.
+    fn values(&self) -> Vec<(&'static str, &Option<String>)>;
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Files {
+    /// Settings file; later ones override earlier ones
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// Check the settings and exit
+    #[arg(long)]
+    check_config: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RedisAddress {
+    /// Address of Redis, instead of redis.url
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PostgresAddress {
+    /// Address of PostgreSQL, instead of postgres.url
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+}
+
+// No doc comments here: clap would take them for the help of the command.
+// Of a command that works on Redis.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+pub(super) struct Redis {
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    redis: RedisAddress,
+}
+
+// Of a command that works on PostgreSQL.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+pub(super) struct Postgres {
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    postgres: PostgresAddress,
+}
+
+// Of a command that works on both.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+pub(super) struct RedisAndPostgres {
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    redis: RedisAddress,
+    #[command(flatten)]
+    postgres: PostgresAddress,
+}
+
+const REDIS: &str = "HOTSHELF_REDIS_URL";
+const POSTGRES: &str = "HOTSHELF_POSTGRES_URL";
+
+impl Given for Redis {
+    fn files(&self) -> &Files {
+        &self.files
+    }
+    fn values(&self) -> Vec<(&'static str, &Option<String>)> {
+        vec![(REDIS, &self.redis.redis)]
+    }
+}
+
+impl Given for Postgres {
+    fn files(&self) -> &Files {
+        &self.files
+    }
+    fn values(&self) -> Vec<(&'static str, &Option<String>)> {
+        vec![(POSTGRES, &self.postgres.postgres)]
+    }
+}
+
+impl Given for RedisAndPostgres {
+    fn files(&self) -> &Files {
+        &self.files
+    }
+    fn values(&self) -> Vec<(&'static str, &Option<String>)> {
+        vec![(REDIS, &self.redis.redis), (POSTGRES, &self.postgres.postgres)]
+    }
+}
+
+/// The settings of a command, with the log started; `first` are files named before the command.
+///
+/// # Errors
+/// The exit code: of wrong settings, or of success where they only were to be checked.
+pub(super) fn load(first: &[PathBuf], given: &impl Given) -> Result<Settings, ExitCode> {
+    load_to_run(first, given).map(|loaded| loaded.settings)
+}
+
+/// Settings, and what it takes to read them again while the process runs.
+pub(super) struct Loaded {
+    pub(super) settings: Settings,
+    pub(super) source: SettingsSource,
+    pub(super) log: LogHandle,
+}
+
+/// As [`load`], for a process that may read them again.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn load_to_run(first: &[PathBuf], given: &impl Given) -> Result<Loaded, ExitCode> {
+    let files: Vec<PathBuf> = first.iter().chain(&given.files().config).cloned().collect();
+    let source = SettingsSource::new(&files, &given.values());
+    let settings = source.load().map_err(|error| program::wrong_settings(&error))?;
+    if given.files().check_config {
+        println!("the settings fit");
+        return Err(ExitCode::SUCCESS);
+    }
+    let log = program::start_log(&settings)?;
+    Ok(Loaded { settings, source, log })
+}
