@@ -18,6 +18,7 @@ import time
 from entries import Damaged, Redis, decode
 
 STORES, DAYS, LINES = 20, 20, 40
+MODES = ["trigger", "poll"]
 # Entries without an envelope.
 PLAIN = ("version:", "fresh:", "{warmer}:", "status:")
 SETTINGS = """
@@ -205,13 +206,13 @@ def differences(live, fresh):
 
 
 def main():
-    warmer, kills, seed = os.path.abspath(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    warmer, kills, seed, modes = os.path.abspath(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:] or MODES
     folder = pathlib.Path(tempfile.mkdtemp(prefix="hotshelf-kill-", dir=os.environ.get("TMPDIR", "/tmp")))
     folder.chmod(0o755)
     faults = 1
     try:
         with servers(folder) as (psql, url, redis_port):
-            faults = run(warmer, kills, seed, folder, psql, url, redis_port)
+            faults = run(warmer, kills, seed, modes, folder, psql, url, redis_port)
     finally:
         if faults:
             print(f"the warmer's log is kept: {folder}/log", file=sys.stderr)
@@ -221,12 +222,12 @@ def main():
     sys.exit(1 if faults else 0)
 
 
-def run(warmer, kills, seed, folder, psql, url, redis_port):
+def run(warmer, kills, seed, modes, folder, psql, url, redis_port):
     subprocess.run([*psql, "-f", "config/schema.sql", "-c", ROWS, "-f", "config/changes.sql", "-c",
                     "SELECT hotshelf_watch('orders')"], check=True, stdout=subprocess.DEVNULL)
     (folder / "state").mkdir()
     commands = {}
-    for mode in ("trigger", "poll"):
+    for mode in modes:
         settings = folder / f"{mode}.toml"
         settings.write_text(SETTINGS.format(mode=mode, state=folder / "state"))
         commands[mode] = [warmer, "run", "--config", settings, "--postgres", url, "--redis", f"redis://127.0.0.1:{redis_port}"]

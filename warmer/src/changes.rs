@@ -27,7 +27,6 @@ use shared::source::postgres::PostgresSource;
 use shared::source::{Source, SourceError, SourceErrorKind};
 use tokio::time::{Instant, sleep_until};
 
-use crate::log_reader::positions;
 use crate::scope::Scope;
 use crate::warming::Warming;
 use book::{Book, Examined, Unexamined};
@@ -96,13 +95,7 @@ impl Watcher {
         let postgres = &settings.postgres;
         let place = Place { table: postgres.table.clone(), prefix };
         let file = settings.warm.state.as_ref().map(|folder| folder.join(stored::FILE));
-        let stored = file.as_deref().and_then(|file| {
-            positions::load::<Stored>(file).unwrap_or_else(|error| {
-                tracing::warn!(error = %error, "what was known of changes is lost; recent days are read again");
-                None
-            })
-        });
-        let stored = stored.filter(|stored| stored.is_of(&place));
+        let stored = file.as_deref().and_then(|file| stored::load(file, &place));
         Self {
             source: warming.source.clone(),
             levels: warming.levels.clone(),
@@ -393,56 +386,6 @@ impl Watcher {
         });
     }
 
-    /// Takes over what an earlier process stored, as far as the cache still holds what that process wrote.
-    async fn recall(&self) {
-        let Some(stores) = self.with(|state| state.stored.as_ref().map(Stored::stores)) else { return };
-        // If the cache does not say, everything is in doubt.
-        let versions = stored::versions(&self.levels, stores).await.unwrap_or_default();
-        self.with(|state| {
-            if let Some(stored) = state.stored.take() {
-                state.swept = stored.swept.map(Day);
-                state.book = stored.into_book(&versions);
-            }
-        });
-    }
-
-    /// Leaves to the next process what is known, so that it reads nothing again. Takes 2 s at most, whatever fails: then
-    /// some days are read once more.
-    pub async fn close(&self) {
-        let end = async {
-            self.save().await;
-            let done = self.with(|state| state.notes.done());
-            if let Source::Postgres(source) = &self.source
-                && let Err(error) = source.clear(&done).await
-            {
-                tracing::debug!(error = %error, "notes of changes that are written stay; they are read once more");
-            }
-        };
-        let _ = tokio::time::timeout(LONGEST_END, end).await;
-    }
-
-    /// Stores what is known, if there is a folder for it and something new.
-    async fn save(&self) {
-        let Some(file) = self.file.clone() else { return };
-        let stores = self.with(|state| {
-            let unsaved = std::mem::take(&mut state.book.unsaved);
-            unsaved.then(|| state.book.known.keys().cloned().collect::<Vec<_>>())
-        });
-        let Some(stores) = stores else { return };
-        let Some(versions) = stored::versions(&self.levels, stores).await else {
-            return self.with(|state| state.book.unsaved = true);
-        };
-        let stored = self.with(|state| Stored::new(self.place.clone(), &state.book, state.swept, &versions));
-        let saved = tokio::task::spawn_blocking(move || positions::save(&file, &stored)).await;
-        let error = match saved {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        tracing::warn!(error, "what is known of changes was not stored; a restart reads more again");
-        self.with(|state| state.book.unsaved = true);
-    }
-
     /// Completes when it is time for the next look: a note was made, or the time of a poll has come.
     pub async fn wait(&self, listening: &mut Listening, last_look: Instant) {
         let Source::Postgres(source) = &self.source else { return std::future::pending().await };
@@ -466,9 +409,6 @@ impl Watcher {
 
 /// Shortest time between two looks that nobody asked for.
 const SHORTEST: Duration = Duration::from_millis(100);
-
-/// Longest time that the end of a process waits for what the next one would do otherwise.
-const LONGEST_END: Duration = Duration::from_secs(2);
 
 /// Days of which fingerprints are kept: those that are kept ready, and those to come.
 fn kept(scope: &Scope) -> Option<DayRange> {

@@ -104,7 +104,8 @@ impl Book {
         examined
     }
 
-    /// The store-days of a range that had lines when last seen; of days that were never examined, as the directory says.
+    /// The store-days of a range that had lines when last seen; of days that were never examined, and of stores of which
+    /// everything is in doubt, also as the directory says.
     fn had_lines<'a>(
         &'a self,
         range: DayRange,
@@ -121,7 +122,9 @@ impl Book {
             prints.range(days.clone()).map(move |(day, _)| (store_id.as_str(), *day))
         });
         let listed = directory.stores().iter().flat_map(move |store| {
-            let days = store.days.within(range).filter(|day| !self.examined.contains(day));
+            let prints = self.known.get(&store.store_id);
+            let doubted = prints.is_some_and(|prints| prints.values().all(|print| *print == DOUBT));
+            let days = store.days.within(range).filter(move |day| doubted || !self.examined.contains(day));
             days.map(|day| (store.store_id.as_str(), day))
         });
         known.chain(seen).chain(listed).filter(|(store_id, day)| self.last(store_id, *day) != Some(None))
@@ -335,6 +338,8 @@ mod tests {
         assert_eq!(book.known.values().map(BTreeMap::len).sum::<usize>(), 1);
         assert!(!book.examined.contains(&Day(10)));
         book.doubt_all("a");
-        assert_eq!(look(&mut book, &now, &listed, Unexamined::Learned), found(&[("a", 11)]));
+        let listed = directory(&[("a", &[10, 11, 15])]);
+        let expected = found(&[("a", 11), ("a", 15)]);
+        assert_eq!(look(&mut book, &now, &listed, Unexamined::Learned), expected, "nor where it has lines");
     }
 }

@@ -3,13 +3,18 @@
 //! then nothing is known of that store's days.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shared::cache::{Levels, Patience, Read};
 use shared::keys::Slot;
-use shared::model::{Day, DaySet};
+use shared::model::{Day, DayRange, DaySet};
+use shared::source::Source;
 
+use super::Watcher;
 use super::book::{Book, Print};
+use crate::log_reader::positions;
 
 /// Name of the file in the state's folder.
 pub(super) const FILE: &str = "changes.json";
@@ -29,7 +34,7 @@ pub(super) struct Stored {
     form: u32,
     place: Place,
     /// First day of the last window that was swept.
-    pub(super) swept: Option<i32>,
+    swept: Option<i32>,
     examined: DaySet,
     stores: BTreeMap<String, StoredStore>,
 }
@@ -40,11 +45,23 @@ struct StoredStore {
     prints: Vec<(i32, Print)>,
 }
 
+/// Longest time that the end of a process waits for what the next one would do otherwise.
+const LONGEST_END: Duration = Duration::from_secs(2);
+
+/// Reads what is stored of a place. A file that cannot be read is told of and passed over.
+pub(super) fn load(file: &Path, place: &Place) -> Option<Stored> {
+    let stored = positions::load::<Stored>(file).unwrap_or_else(|error| {
+        tracing::warn!(error = %error, "what was known of changes is lost; recent days are read again");
+        None
+    });
+    stored.filter(|stored| stored.is_of(place))
+}
+
 /// Versions of the stores' entries in the cache, those that are known.
-pub(super) type Versions = BTreeMap<String, u64>;
+type Versions = BTreeMap<String, u64>;
 
 /// Reads them; `None` if the cache does not answer.
-pub(super) async fn versions(levels: &Levels, stores: Vec<String>) -> Option<Versions> {
+async fn versions(levels: &Levels, stores: Vec<String>) -> Option<Versions> {
     let slot = |store: &String| Slot { key: levels.keys().store_version(store), field: None };
     let slots: Vec<Slot> = stores.iter().map(slot).collect();
     let reads = levels.cache().read(&slots, Patience::Bulk).await;
@@ -63,7 +80,7 @@ pub(super) async fn versions(levels: &Levels, stores: Vec<String>) -> Option<Ver
 impl Stored {
     /// What is certain in `book`. `versions` must have been read before: a store that was written in between then has
     /// another version when this is read again.
-    pub(super) fn new(place: Place, book: &Book, swept: Option<Day>, versions: &Versions) -> Self {
+    fn new(place: Place, book: &Book, swept: Option<Day>, versions: &Versions) -> Self {
         let store = |(store_id, prints): (String, BTreeMap<Day, Print>)| {
             let version = versions.get(&store_id).copied();
             (
@@ -84,18 +101,18 @@ impl Stored {
     }
 
     /// Whether it is of this form and tells of this place.
-    pub(super) fn is_of(&self, place: &Place) -> bool {
+    fn is_of(&self, place: &Place) -> bool {
         self.form == FORM && self.place == *place
     }
 
     /// Its stores.
-    pub(super) fn stores(&self) -> Vec<String> {
+    fn stores(&self) -> Vec<String> {
         self.stores.keys().cloned().collect()
     }
 
     /// The book, with everything in doubt of stores whose entries in the cache have other versions now.
-    pub(super) fn into_book(self, now: &Versions) -> Book {
-        let everything = shared::model::DayRange { from: Day::MIN, to: Day::MAX };
+    fn into_book(self, now: &Versions) -> Book {
+        let everything = DayRange { from: Day::MIN, to: Day::MAX };
         let mut book = Book { examined: self.examined.within(everything).collect(), ..Book::default() };
         for (store_id, store) in self.stores {
             let prints = store.prints.into_iter().map(|(day, print)| (Day(day), print)).collect();
@@ -105,6 +122,58 @@ impl Stored {
             }
         }
         book
+    }
+}
+
+impl Watcher {
+    /// Takes over what an earlier process stored, as far as the cache still holds what that process wrote.
+    pub(super) async fn recall(&self) {
+        let Some(stores) = self.with(|state| state.stored.as_ref().map(Stored::stores)) else { return };
+        // If the cache does not say, everything is in doubt.
+        let now = versions(&self.levels, stores).await.unwrap_or_default();
+        self.with(|state| {
+            if let Some(stored) = state.stored.take() {
+                state.swept = stored.swept.map(Day);
+                state.book = stored.into_book(&now);
+            }
+        });
+    }
+
+    /// Leaves to the next process what is known, so that it reads nothing again. Takes 2 s at most, whatever fails: then
+    /// some days are read once more.
+    pub async fn close(&self) {
+        let end = async {
+            self.save().await;
+            let done = self.with(|state| state.notes.done());
+            if let Source::Postgres(source) = &self.source
+                && let Err(error) = source.clear(&done).await
+            {
+                tracing::debug!(error = %error, "notes of changes that are written stay; they are read once more");
+            }
+        };
+        let _ = tokio::time::timeout(LONGEST_END, end).await;
+    }
+
+    /// Stores what is known, if there is a folder for it and something new.
+    pub(super) async fn save(&self) {
+        let Some(file) = self.file.clone() else { return };
+        let stores = self.with(|state| {
+            let unsaved = std::mem::take(&mut state.book.unsaved);
+            unsaved.then(|| state.book.known.keys().cloned().collect::<Vec<_>>())
+        });
+        let Some(stores) = stores else { return };
+        let Some(now) = versions(&self.levels, stores).await else {
+            return self.with(|state| state.book.unsaved = true);
+        };
+        let stored = self.with(|state| Stored::new(self.place.clone(), &state.book, state.swept, &now));
+        let saved = tokio::task::spawn_blocking(move || positions::save(&file, &stored)).await;
+        let error = match saved {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(error, "what is known of changes was not stored; a restart reads more again");
+        self.with(|state| state.book.unsaved = true);
     }
 }
 
