@@ -88,6 +88,11 @@ impl Shelf {
         self.scope = Scope::new(Arc::new(directory), &self.extent);
         self.known = true;
         self.clear();
+        // A store's cells and its entry in the directory are written together, so none are of a later day; of those that are
+        // of an earlier one, a day is missing where they are looked for.
+        let of =
+            |store: &StoreInfo| self.scope.retention.map(|retention| (store.store_id.clone(), retention));
+        self.retentions = self.scope.directory.stores().iter().filter_map(of).collect();
     }
 
     /// Takes over what is known of stores now (`None`: it has no lines any more). Gives those whose parts must be made

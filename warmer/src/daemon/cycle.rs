@@ -9,6 +9,7 @@ use shared::entry::EntryKind;
 use shared::model::{Day, Directory, RelativeAsk};
 use shared::runtime::now_ms;
 
+use super::jobs::There;
 use super::{CycleReport, Daemon, jobs};
 use crate::changes::Look;
 use crate::queue::{Priority, Work};
@@ -203,15 +204,15 @@ impl Daemon {
                 // It is being seen to; what is missing then shows in the next cycle.
                 continue;
             }
-            if !there && self.full && priority == Priority::Cold {
+            if there == There::Less && self.full && priority == Priority::Cold {
                 // It would push out what others ask for.
                 left_out += 1;
                 self.shelf.take(&store_id);
-            } else if !there {
+            } else if there == There::Less {
                 self.shelf.take(&store_id);
                 self.queue.add(&store_id, Work::Whole, priority);
-            } else if !self.shelf.is_ready(&store_id) {
-                // Ready since before this warmer began: only its parts are made, of the cells.
+            } else if there == There::Cells || !self.shelf.is_ready(&store_id) {
+                // Ready since before this warmer began, or all but what is made of cells: no line is read.
                 self.queue.add(&store_id, Work::Days(BTreeSet::new()), priority);
             }
         }
@@ -230,7 +231,7 @@ impl Daemon {
 
     /// The stores from the one after the cold store that was warmed last, so that none is left out for ever when a
     /// cycle does not come to all.
-    fn rotated(&self, stores: BTreeMap<String, bool>) -> impl Iterator<Item = (String, bool)> + use<> {
+    fn rotated(&self, stores: BTreeMap<String, There>) -> impl Iterator<Item = (String, There)> + use<> {
         let cursor = self.learned.with(|state| state.cursor.clone());
         let (before, after): (Vec<_>, Vec<_>) =
             stores.into_iter().partition(|(store_id, _)| Some(store_id) <= cursor.as_ref());

@@ -43,10 +43,21 @@ pub(super) enum Done {
     Refreshed(Result<(), WarmError>),
 }
 
+/// What of a store is in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum There {
+    /// Not all of its cells, or not all of its order lines: they are read.
+    Less,
+    /// All but what is made of cells.
+    Cells,
+    /// All of it.
+    All,
+}
+
 /// What is in the cache.
 pub(super) struct Probed {
-    /// Whether all entries of a store are there.
-    pub(super) stores: BTreeMap<String, bool>,
+    /// What of each store is there.
+    pub(super) stores: BTreeMap<String, There>,
     /// Keys of documents and ready responses, if they were asked for.
     pub(super) documents: Vec<String>,
 }
@@ -138,8 +149,7 @@ pub(super) async fn sweep(watcher: Arc<Watcher>, scope: Scope) -> Done {
     Done::Swept(watcher.sweep(&scope).await.map_err(WarmError::from))
 }
 
-/// Looks which stores have all their entries.
-/// and, if wanted, which documents there are.
+/// Looks which stores have all their entries, and, if wanted, which documents there are.
 pub(super) async fn probe(
     warming: Warming,
     scope: Scope,
@@ -163,38 +173,38 @@ async fn find_ready(
     warming: &Warming,
     scope: &Scope,
     orders: &BTreeSet<String>,
-) -> Result<BTreeMap<String, bool>, WarmError> {
+) -> Result<BTreeMap<String, There>, WarmError> {
     let keys = warming.levels.keys();
     let cells = scope.retention.map_or(0, |range| u64::try_from(range.len()).unwrap_or(0));
     let fleet_range = scope.queries.iter().find_map(|query| query.diagnosis);
     let mut probes = Vec::new();
-    let mut wanted: Vec<(usize, u64)> = Vec::new();
+    let mut wanted: Vec<(usize, u64, There)> = Vec::new();
     for (at, store) in scope.directory.stores().iter().enumerate() {
-        let mut want = |probe, count| {
+        let mut want = |probe, count, without| {
             probes.push(probe);
-            wanted.push((at, count));
+            wanted.push((at, count, without));
         };
-        want(Probe::Hash(keys.day_cells(&store.store_id)), cells);
-        want(Probe::Hash(keys.product_cells(&store.store_id)), cells);
+        want(Probe::Hash(keys.day_cells(&store.store_id)), cells, There::Less);
+        want(Probe::Hash(keys.product_cells(&store.store_id)), cells, There::Less);
         if let Some(range) = fleet_range {
-            want(Probe::Key(keys.partial(&store.store_id, range).key), 1);
+            want(Probe::Key(keys.partial(&store.store_id, range).key), 1, There::Cells);
         }
         if orders.contains(&store.store_id)
             && let Some(range) = scope.orders
         {
             for day in scope.days_with_lines(&store.store_id, range) {
-                want(Probe::Key(keys.orders(&store.store_id, day).key), 1);
+                want(Probe::Key(keys.orders(&store.store_id, day).key), 1, There::Less);
             }
         }
     }
     let found = warming.levels.cache().probe(&probes).await?;
-    let mut ready: Vec<bool> = vec![true; scope.directory.stores().len()];
-    for ((at, want), found) in wanted.into_iter().zip(found) {
-        if let Some(ready) = ready.get_mut(at) {
-            *ready &= found >= want;
+    let mut there = vec![There::All; scope.directory.stores().len()];
+    for ((at, want, without), found) in wanted.into_iter().zip(found) {
+        if let Some(there) = there.get_mut(at).filter(|_| found < want) {
+            *there = without.min(*there);
         }
     }
-    Ok(scope.directory.stores().iter().map(|store| store.store_id.clone()).zip(ready).collect())
+    Ok(scope.directory.stores().iter().map(|store| store.store_id.clone()).zip(there).collect())
 }
 
 /// Notes that the data of these stores are current as of `confirmed_at` (if they are known to be), and puts off the

@@ -12,6 +12,9 @@ use tokio_postgres::{Config, Connection, NoTls, Socket};
 use super::PostgresSettings;
 use crate::source::{SourceError, SourceErrorKind};
 
+/// How long a connection may be silent before TCP asks whether its other end is there; it asks twice more.
+const IDLE: Duration = Duration::from_secs(20);
+
 pub(super) struct ConnectionPool {
     pool: Pool,
     config: Config,
@@ -42,6 +45,9 @@ impl ConnectionPool {
                 "remove sslmode, and reach the server over a private network, a Unix socket or a tunnel",
             ));
         }
+        // A connection that was cut silently would keep a read waiting for hours.
+        config.keepalives(true).keepalives_idle(IDLE).keepalives_interval(IDLE).keepalives_retries(2);
+        config.tcp_user_timeout(IDLE * 3);
         let place = place(&config);
         // Asking a pooled connection for a sign of life costs a round trip, and spares a read the one that died.
         let manager = Manager::from_config(
