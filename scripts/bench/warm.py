@@ -48,6 +48,7 @@ def wait(check, what):
 
 def main():
     warmer, gateway, orders = sys.argv[1:4]
+    soak_minutes = float(sys.argv[4])
     folder = tempfile.mkdtemp(prefix="hotshelf-bench-", dir=os.environ.get("TMPDIR", "/tmp"))
     os.chmod(folder, 0o755)
     port, redis_port = free_port(), free_port()
@@ -67,7 +68,7 @@ def main():
     redis = subprocess.Popen([program("redis-server"), "--port", str(redis_port), "--bind", "127.0.0.1", "--save", "",
                               "--appendonly", "no", "--dir", folder], **quiet)
     try:
-        run(warmer, gateway, orders, folder, port, redis_port)
+        run(warmer, gateway, orders, folder, port, redis_port, soak_minutes)
     finally:
         postgres.terminate()
         redis.terminate()
@@ -76,7 +77,7 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(warmer, gateway, orders, folder, port, redis_port):
+def run(warmer, gateway, orders, folder, port, redis_port, soak_minutes):
     url = f"postgres://hotshelf@127.0.0.1:{port}/postgres"
     psql = [program("psql"), "-qAt", "-h", "127.0.0.1", "-p", str(port), "-U", "hotshelf", "postgres"]
     redis_cli = [program("redis-cli"), "-p", str(redis_port)]
@@ -127,7 +128,8 @@ def run(warmer, gateway, orders, folder, port, redis_port):
     print(f"\nsteps: {', '.join(f'{step} {seconds:.2f} s' for step, seconds in report['seconds'].items())}")
     print(f"L1: {per_line:.1f} bytes per line; peak memory of the warmer: {peak} MB; Redis: {used:.1f} MB\n")
     ratio = round(statistics.median(warmings) / statistics.median(copies), 3)
-    measured = daemon.measure(warmer, gateway, psql, redis_cli, environment, folder, free_port())
+    measured = daemon.measure(warmer, gateway, psql, redis_cli, environment, folder, free_port(),
+                              soak_minutes)
     goals = [("warm_vs_copy", ratio, "<=", 1.5), ("warmer_peak_mb", peak, "<", 600), ("redis_mb", round(used, 1), "<", 150)]
     goals += daemon.goals(statistics.median(warmings), *measured)
     failed = False
