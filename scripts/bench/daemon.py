@@ -65,7 +65,8 @@ def measure(warmer, gateway, psql, redis_cli, environment, folder, port, soak_mi
     with open(settings, "w") as file:
         file.write('[log]\nformat = "json"\n[changes]\nmode = "trigger"\n[warm]\ninterval = "1s"\n'
                    f'state = "{folder}/state"\n[admin]\nlisten = ""\n[access_log]\npath = "{log}"\n')
-    subprocess.run([*psql, "-f", os.path.join(os.path.dirname(__file__), "../../config/changes.sql")], check=True,
+    subprocess.run([*psql, "-f", os.path.join(os.path.dirname(__file__), "../../config/changes.sql"),
+                    "-c", "SELECT hotshelf_watch('orders')"], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     subprocess.run([*redis_cli, "flushall"], check=True, capture_output=True)
     running = Warmer(warmer, settings, environment)
@@ -74,6 +75,8 @@ def measure(warmer, gateway, psql, redis_cli, environment, folder, port, soak_mi
     try:
         running.wait_cycles(1)
         first = running.cycles[0]
+        if first["ready"] != first["stores"] or first["stores"] == 0:
+            sys.exit(f"error: the first cycle left stores out: {first}")
         # The first ones after a cold start may still make what the plan adds.
         running.wait_cycles(4)
         at = len(running.cycles)

@@ -20,9 +20,10 @@ use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use shared::runtime::program;
 
+use crate::insight::Output;
 use crate::simulate::{self, SimulateArgs};
 pub use crate::warming::levels;
 
@@ -62,14 +63,6 @@ enum Command {
     Simulate(SimulateArgs),
     Completions(completions::Completions),
     Man(man::Man),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// Tables for people
-    Text,
-    /// One JSON document
-    Json,
 }
 
 /// Runs the command line of this process.

@@ -4,7 +4,7 @@
 pub mod explain;
 pub mod hot;
 pub mod plan;
-mod text;
+mod reason;
 
 use std::sync::Arc;
 
@@ -13,7 +13,6 @@ use clap::ValueEnum;
 use shared::access_log::{Event, Request};
 use shared::cache::{Cache, Levels, Read, RedisCache};
 use shared::config::Settings;
-use shared::keys::Keys;
 use shared::model::{Directory, RelativeAsk};
 use shared::runtime::now_ms;
 use shared::source::postgres::PostgresSource;
@@ -23,6 +22,7 @@ use crate::log_reader::{LogReader, Positions, ReaderSettings};
 use crate::memory::Room;
 use crate::plan::{Basis, Budget, Plan};
 use crate::scope::{Extent, Scope};
+use crate::warming::levels;
 
 /// Bytes of a log that are read at a time.
 const BATCH_BYTES: usize = 16 << 20;
@@ -30,10 +30,10 @@ const BATCH_BYTES: usize = 16 << 20;
 /// How a command writes what it found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people.
+    /// Tables for people
     #[default]
     Text,
-    /// For programs.
+    /// One JSON document
     Json,
 }
 
@@ -75,10 +75,8 @@ fn learned_now(settings: &Settings) -> anyhow::Result<Learned> {
 }
 
 /// The caches of the settings, read only.
-fn levels(settings: &Settings) -> anyhow::Result<Levels> {
-    let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
-    let rules = settings.rules.fingerprint();
-    Ok(Levels::new(cache, Keys::new(&settings.prefix), rules, settings.ttl, settings.max_inflated))
+fn levels_of(settings: &Settings) -> anyhow::Result<Levels> {
+    Ok(levels(settings, Cache::Redis(RedisCache::connect(&settings.redis)?)))
 }
 
 /// The directory in Redis; else that of the source.

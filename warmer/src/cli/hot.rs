@@ -6,7 +6,7 @@ use clap::Args;
 use shared::config::Settings;
 
 use super::print;
-use super::settings::Redis;
+use super::settings::Neither;
 use crate::insight::hot;
 
 /// Show what is asked for most
@@ -15,7 +15,7 @@ pub(super) struct Hot {
     #[command(flatten)]
     args: hot::HotArgs,
     #[command(flatten)]
-    pub(super) settings: Redis,
+    pub(super) settings: Neither,
 }
 
 pub(super) fn run(settings: &Settings, args: &Hot) -> anyhow::Result<ExitCode> {

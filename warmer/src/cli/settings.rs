@@ -42,6 +42,14 @@ pub(super) struct PostgresAddress {
 }
 
 // No doc comments here: clap would take them for the help of the command.
+// Of a command that works on neither.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+pub(super) struct Neither {
+    #[command(flatten)]
+    files: Files,
+}
+
 // Of a command that works on Redis.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
@@ -76,6 +84,15 @@ pub(super) struct RedisAndPostgres {
 
 const REDIS: &str = "HOTSHELF_REDIS_URL";
 const POSTGRES: &str = "HOTSHELF_POSTGRES_URL";
+
+impl Given for Neither {
+    fn files(&self) -> &Files {
+        &self.files
+    }
+    fn values(&self) -> Vec<(&'static str, &Option<String>)> {
+        Vec::new()
+    }
+}
 
 impl Given for Redis {
     fn files(&self) -> &Files {

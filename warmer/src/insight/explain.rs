@@ -11,9 +11,10 @@ use shared::entry::EntryKind;
 use shared::model::{Ask, Directory, Query, RelativeAsk};
 use shared::runtime::now_ms;
 
-use super::{Output, directory, learned_now, levels, plan_now, read_logs, text};
+use super::{Output, directory, learned_now, levels_of, plan_now, read_logs, reason};
 use crate::learned::Learned;
 use crate::log_reader::Positions;
+use crate::operate::words;
 use crate::plan::{Decision, PlanRecord, StoreDecision};
 use crate::scope::Scope;
 
@@ -99,7 +100,7 @@ pub struct QuestionExplanation {
 /// # Errors
 /// If there is no such store or question, or neither Redis nor the source says which stores there are.
 pub async fn run(settings: &Settings, args: &ExplainArgs) -> anyhow::Result<String> {
-    let levels = levels(settings)?;
+    let levels = levels_of(settings)?;
     let directory = directory(settings, &levels).await?;
     let learned = learned_now(settings)?;
     let published = match levels.read_plan::<PlanRecord>().await {
@@ -205,7 +206,7 @@ impl Context<'_> {
             store.state, store.cells.0, store.cells.1
         )];
         why.push(match store.confirmed_at {
-            Some(at) => format!("its data were last confirmed {}", text::ago(now, at)),
+            Some(at) => format!("its data were last confirmed {}", words::ago(at, now)),
             None => "its data were never confirmed; see whether a warmer runs (warmer status)".to_owned(),
         });
         let Some(decision) = &store.decision else {
@@ -231,16 +232,16 @@ impl Context<'_> {
             "order lines: {} of {} days are in Redis; {} (heat of raw lines {:.2}, about {})",
             store.order_days.0,
             store.order_days.1,
-            text::reason(&decision.lines_reason),
+            reason::words(&decision.lines_reason),
             decision.lines_heat,
-            text::bytes(decision.lines_bytes)
+            words::size(decision.lines_bytes)
         ));
         why.push(self.plan_words());
         why
     }
 
     fn plan_words(&self) -> String {
-        let made = text::ago(now_ms(), self.record.made_at);
+        let made = words::ago(self.record.made_at, now_ms());
         if self.followed {
             format!("from the plan that the warmer made {made}")
         } else {
@@ -313,25 +314,25 @@ impl Context<'_> {
         }];
         if let Some(at) = question.computed_at {
             let hits = question.hits.unwrap_or(0);
-            why.push(format!("computed {}, asked for {hits} times since, by the logs", text::ago(now, at)));
+            why.push(format!("computed {}, asked for {hits} times since, by the logs", words::ago(at, now)));
         }
         if let Some(at) = question.confirmed_at {
             let soft =
                 i64::try_from(self.levels.ttl().soft(EntryKind::Answer).as_millis()).unwrap_or(i64::MAX);
             let fresh = if now - at <= soft { "fresh" } else { "stale" };
-            why.push(format!("its data were last confirmed {}: {fresh}", text::ago(now, at)));
+            why.push(format!("its data were last confirmed {}: {fresh}", words::ago(at, now)));
         }
         why.push(format!("heat {:.2}", question.heat));
         why.push(match &question.decision {
             Some(decision) => format!(
                 "{} (about {:.2} requests an hour expected, {:.1} ms for a miss, {}; worth {:.4})",
-                text::reason(&decision.reason),
+                reason::words(&decision.reason),
                 decision.per_hour,
                 decision.cost_ms,
-                text::bytes(decision.bytes),
+                words::size(decision.bytes),
                 decision.worth
             ),
-            None if self.scope.queries.contains(query) => text::reason(&crate::plan::Reason::Always),
+            None if self.scope.queries.contains(query) => reason::words(&crate::plan::Reason::Always),
             None if question.heat > 0.0 => {
                 "asked for after the plan was made, or so seldom that the plan did not look at it".to_owned()
             }

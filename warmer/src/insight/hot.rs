@@ -7,11 +7,12 @@ use serde::Serialize;
 use shared::config::Settings;
 use shared::runtime::now_ms;
 
-use super::{Output, learned_now, read_logs, text};
+use super::{Output, learned_now, read_logs};
 use crate::heat::Hot;
 use crate::interest::{Interest, Limits};
 use crate::learned::Learned;
 use crate::log_reader::Positions;
+use crate::operate::words;
 
 /// The command line.
 #[derive(Clone, Debug, Args)]
@@ -133,18 +134,18 @@ impl HotReport {
             if rows.is_empty() {
                 return format!("{title}: none\n");
             }
-            let mut headings = vec!["#", "heat", "± error"];
-            headings.extend(counted.then_some("requests"));
-            headings.push(title);
-            let mut table = text::table(&headings, &[0, 1, 2, if counted { 3 } else { 0 }]);
-            for (at, row) in rows.iter().enumerate() {
-                let mut cells =
-                    vec![(at + 1).to_string(), format!("{:.2}", row.heat), format!("{:.2}", row.error)];
-                cells.extend(row.requests.map(|requests| requests.to_string()));
-                cells.push(row.name.clone());
-                table.add_row(text::row(cells));
-            }
-            format!("{}\n", table.trim_fmt())
+            let cells = rows.iter().enumerate().map(|(at, row)| {
+                let requests = row.requests.map(|requests| requests.to_string());
+                [
+                    (at + 1).to_string(),
+                    format!("{:.2}", row.heat),
+                    format!("{:.2}", row.error),
+                    requests.unwrap_or_default(),
+                    row.name.clone(),
+                ]
+            });
+            let requests = if counted { "requests" } else { "" };
+            format!("{}\n", words::table(["#", "heat", "± error", requests, title], 0..4, cells.collect()))
         };
         format!(
             "{}\n{}\n{}",

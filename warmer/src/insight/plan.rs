@@ -3,7 +3,8 @@
 use clap::Args;
 use shared::config::Settings;
 
-use super::{Output, directory, learned_now, levels, plan_now, text};
+use super::{Output, directory, learned_now, levels_of, plan_now, reason};
+use crate::operate::words;
 use crate::plan::PlanRecord;
 
 /// The command line.
@@ -27,7 +28,7 @@ pub struct PlanArgs {
 /// # Errors
 /// If neither Redis nor the source says which stores there are, or a log pattern is no glob.
 pub async fn run(settings: &Settings, args: &PlanArgs) -> anyhow::Result<String> {
-    let levels = levels(settings)?;
+    let levels = levels_of(settings)?;
     let directory = directory(settings, &levels).await?;
     let learned = learned_now(settings)?;
     let (plan, _) = plan_now(settings, &levels, &learned, directory).await?;
@@ -51,49 +52,45 @@ fn of(record: &PlanRecord, top: usize) -> String {
          budget      {} of {} used, {} documents and {} ready responses at most\n\
          questions   {kept} of {} kept, {ready} of them as ready responses\n\
          stores      {hot} of {} hot, order lines of {orders} kept\n\n",
-        text::bytes(record.bytes),
-        text::bytes(record.budget.bytes),
+        words::size(record.bytes),
+        words::size(record.budget.bytes),
         record.budget.answers,
         record.budget.hot_answers,
         record.decisions.len(),
         record.stores.len(),
     );
-    let mut stores = text::table(
-        &["#", "heat", "lines", "raw heat", "raw bytes", "", "store", "order lines"],
-        &[0, 1, 2, 3, 4],
-    );
-    for (at, store) in record.stores.iter().take(top).enumerate() {
-        stores.add_row(text::row([
+    let stores = record.stores.iter().take(top).enumerate().map(|(at, store)| {
+        [
             (at + 1).to_string(),
             format!("{:.2}", store.heat),
             store.lines.to_string(),
             format!("{:.2}", store.lines_heat),
-            text::bytes(store.lines_bytes),
+            words::size(store.lines_bytes),
             if store.hot { "hot".to_owned() } else { "cold".to_owned() },
             store.store_id.clone(),
-            text::reason(&store.lines_reason),
-        ]));
-    }
-    out.push_str(&stores.trim_fmt());
+            reason::words(&store.lines_reason),
+        ]
+    });
+    let headings = ["#", "heat", "lines", "raw heat", "raw bytes", "", "store", "order lines"];
+    out.push_str(&words::table(headings, 0..5, stores.collect()));
     out.push_str("\n\n");
-    let mut questions =
-        text::table(&["worth", "heat", "per hour", "ms", "bytes", "", "question", "why"], &[0, 1, 2, 3, 4]);
-    for decision in record.decisions.iter().take(top) {
-        questions.add_row(text::row([
+    let questions = record.decisions.iter().take(top).map(|decision| {
+        [
             format!("{:.4}", decision.worth),
             format!("{:.2}", decision.heat),
             format!("{:.2}", decision.per_hour),
             format!("{:.1}", decision.cost_ms),
-            text::bytes(decision.bytes),
+            words::size(decision.bytes),
             if decision.ready { "L4".to_owned() } else { String::new() },
             shortened(&decision.relative),
-            text::reason(&decision.reason),
-        ]));
-    }
+            reason::words(&decision.reason),
+        ]
+    });
+    let headings = ["worth", "heat", "per hour", "ms", "bytes", "", "question", "why"];
     if record.decisions.is_empty() {
         out.push_str("questions: none are known\n");
     } else {
-        out.push_str(&questions.trim_fmt());
+        out.push_str(&words::table(headings, 0..5, questions.collect()));
     }
     out
 }

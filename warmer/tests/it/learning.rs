@@ -31,14 +31,14 @@ const ROWS: &str = "INSERT INTO orders (order_id, store_id, store_name, ordered_
      1 + n % 3, 10, 8 + n % 2, 5, 3, n FROM generate_series(1, 4) s, generate_series(0, 11) d, generate_series(1, 6) n";
 const LAST_DAY: &str = "2026-03-12";
 
-struct Place {
+pub(crate) struct Place {
     redis: RedisServer,
     client: tokio_postgres::Client,
-    settings: Settings,
-    folder: tempfile::TempDir,
+    pub(crate) settings: Settings,
+    pub(crate) folder: tempfile::TempDir,
 }
 
-struct Running {
+pub(crate) struct Running {
     progress: Progress,
     learned: Arc<Learned>,
     stop: oneshot::Sender<()>,
@@ -46,7 +46,7 @@ struct Running {
 }
 
 impl Place {
-    async fn new(redis: &[&str]) -> Self {
+    pub(crate) async fn new(redis: &[&str]) -> Self {
         let url = PostgresServer::shared().await.fresh_database().await;
         let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
         #[allow(clippy::disallowed_methods, reason = "ends with the test")]
@@ -80,7 +80,7 @@ impl Place {
         self.folder.path().join("access.log")
     }
 
-    fn write(&self, events: &[Event]) {
+    pub(crate) fn write(&self, events: &[Event]) {
         let mut lines = Vec::new();
         for event in events {
             line::write(event, &mut lines).unwrap();
@@ -89,7 +89,7 @@ impl Place {
         file.write_all(&lines).unwrap();
     }
 
-    fn start(&self) -> Running {
+    pub(crate) fn start(&self) -> Running {
         let source = Source::Postgres(PostgresSource::new(&self.settings.postgres).unwrap());
         let compute = ComputePool::new(2, 16).unwrap();
         let warming = Warming::new(&self.settings, source, self.levels(), compute);
@@ -116,12 +116,12 @@ impl Place {
 }
 
 impl Running {
-    async fn until(&self, what: &str, condition: impl Fn(&Counts) -> bool) {
+    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Counts) -> bool) {
         wait_until(what, PATIENCE, async || condition(&self.progress.counts())).await;
     }
 
     /// Ends it, and keeps what it learned.
-    async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.send(()).unwrap();
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap();
@@ -130,7 +130,7 @@ impl Running {
     }
 }
 
-fn request(path: &str, query: &str, outcome: Outcome) -> Event {
+pub(crate) fn request(path: &str, query: &str, outcome: Outcome) -> Event {
     Event::Request(Request {
         time: now_ms(),
         method: "GET".into(),

@@ -6,6 +6,7 @@ mod daemon;
 mod faults;
 mod import;
 mod import_into_postgres;
+mod insight;
 mod learning;
 mod log_reader;
 mod operate;

@@ -115,7 +115,7 @@ fn unwatched(source: &PostgresSource) -> SourceError {
     SourceError::new(
         SourceErrorKind::Schema,
         format!("postgres: changes of {} are not noted", source.shared.settings.table),
-        "have the table's owner run config/changes.sql, or set [changes] mode = \"poll\"",
+        "have the table's owner run config/changes.sql and then SELECT hotshelf_watch for the table, or set [changes] mode = \"poll\"",
     )
 }
 
