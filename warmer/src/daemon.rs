@@ -9,6 +9,8 @@ mod lease;
 mod progress;
 mod questions;
 mod rank;
+mod requests;
+mod stores;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use shared::cache::{CacheErrorKind, Fence, Read};
 use shared::config::{Settings, WarmSettings};
-use shared::model::{Day, DayRange, Directory, RelativeAsk};
+use shared::model::Directory;
 use shared::runtime::now_ms;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -24,12 +26,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use crate::changes::{Listening, Watcher};
 use crate::learned::Learned;
 use crate::memory::Room;
-use crate::operate::OperatorRequest;
 use crate::pace::Pace;
-use crate::plan::costs::Kind;
-use crate::queue::{Priority, Queue, Work};
+use crate::queue::{Priority, Queue};
 use crate::shelf::Shelf;
-use crate::store::{StoreJob, StoreOutcome};
 use crate::warming::{WarmError, Warming};
 use cycle::Cycle;
 pub use cycle::Phase;
@@ -37,36 +36,7 @@ pub use health::{Health, Writer};
 use jobs::Done;
 pub use progress::{Counts, CycleReport, MemoryCounts, PlanCounts, Progress, Role};
 use questions::Questions;
-
-/// What the daemon is told from outside while it runs. Bounded by the channel it comes through.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Request {
-    /// A question was asked that was not ready.
-    Ask {
-        /// The question.
-        ask: RelativeAsk,
-        /// When, milliseconds since 1970.
-        at: i64,
-    },
-    /// Order lines of a store were asked for that were not ready.
-    Lines {
-        /// The store.
-        store_id: String,
-        /// When, milliseconds since 1970.
-        at: i64,
-    },
-    /// Data were asked to be read again.
-    Refresh {
-        /// Which stores; `None` = all.
-        stores: Option<Vec<String>>,
-        /// First day; `None` = the first that is kept.
-        from: Option<Day>,
-        /// Last day; `None` = the last.
-        to: Option<Day>,
-    },
-    /// A cycle is wanted now.
-    Cycle,
-}
+pub use requests::Request;
 
 /// Everything that a running daemon holds.
 pub struct Daemon {
@@ -108,9 +78,6 @@ pub struct Daemon {
     confirmed_at: i64,
     progress: Progress,
 }
-
-/// Most requests of operators that are taken at a time.
-const MOST_REQUESTS: usize = 1_000;
 
 /// Why the active part of the daemon ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -314,19 +281,7 @@ impl Daemon {
         {
             tracing::info!(paused, "warming was {}", if paused { "paused" } else { "resumed" });
         }
-        // What is asked while it is paused waits in Redis: nothing is begun now, and nothing forgotten.
-        if !self.progress.is_paused() {
-            for request in self.warming.levels.take_requests(MOST_REQUESTS).await {
-                match OperatorRequest::parse(&request) {
-                    Ok(OperatorRequest::Cycle) => self.take(Request::Cycle),
-                    Ok(OperatorRequest::Refresh { stores }) => {
-                        self.take(Request::Refresh { stores: Some(stores), from: None, to: None });
-                    }
-                    Ok(OperatorRequest::LookAgain) => self.look_again(),
-                    Err(error) => tracing::warn!(request, error = %error, "a request is not understood"),
-                }
-            }
-        }
+        self.take_operators_requests().await;
         self.refresh_confirmations();
         self.remember();
         let answered = self.learned.with(|state| {
@@ -343,66 +298,13 @@ impl Daemon {
         });
     }
 
-    /// Entries were removed: finds out which are still there, also while a cycle is under way that looked before, and makes
-    /// all documents again.
-    fn look_again(&mut self) {
-        let (current, gone) = self.shelf.kept_of(None);
-        self.make_again(current, &gone);
-        self.shelf.fleet_taken(false);
-        let (warming, scope) = (self.warming.clone(), self.shelf.scope().clone());
-        self.jobs.spawn(jobs::probe(warming, scope, Arc::clone(&self.orders), false));
-    }
-
-    fn take(&mut self, request: Request) {
-        match request {
-            Request::Cycle => self.want_cycle(),
-            Request::Refresh { stores, from, to } => self.take_refresh(stores, from, to),
-            Request::Ask { ask, at } => self.questions.asked(ask, at),
-            Request::Lines { store_id, at } => self.take_lines(&store_id, at),
-        }
-    }
-
-    /// Reads stores again, or only some of their days, before scheduled work.
-    fn take_refresh(&mut self, stores: Option<Vec<String>>, from: Option<Day>, to: Option<Day>) {
-        let scope = self.shelf.scope();
-        let known = |store_id: &String| scope.directory.get(store_id).is_some();
-        let stores: Vec<String> = match stores {
-            Some(stores) => stores.into_iter().filter(known).collect(),
-            None => scope.directory.stores().iter().map(|store| store.store_id.clone()).collect(),
-        };
-        let within = |day: &Day| from.is_none_or(|from| from <= *day) && to.is_none_or(|to| *day <= to);
-        let whole = from.is_none() && to.is_none();
-        let days: BTreeSet<Day> =
-            scope.retention.into_iter().flat_map(DayRange::days).filter(within).collect();
-        for store_id in &stores {
-            let work = if whole { Work::Whole } else { Work::Days(days.clone()) };
-            self.queue.add(store_id, work, Priority::Asked);
-        }
-        self.progress.note(|counts| counts.refreshes += 1);
-    }
-
     /// Starts what may run now, the most urgent first.
     fn start_jobs(&mut self) {
         if self.progress.is_paused() {
             return;
         }
         let now = now_ms();
-        while self.store_jobs < self.store_slots(now) {
-            let Some((store_id, work, priority)) = self.queue.next(now) else { break };
-            let scope = self.shelf.scope().clone();
-            if scope.directory.get(&store_id).is_none() {
-                self.queue.done(&store_id);
-                continue;
-            }
-            let job = StoreJob {
-                orders: self.orders.contains(&store_id),
-                before: self.shelf.retention_of(&store_id).or(scope.retention),
-                scope,
-                store_id,
-            };
-            self.store_jobs += 1;
-            self.jobs.spawn(jobs::store(self.warming.clone(), job, work, priority));
-        }
+        self.start_stores(now);
         self.start_questions(now);
         if !self.fleet_running
             && !self.queue.has_urgent(Priority::Changed, now)
@@ -414,12 +316,6 @@ impl Daemon {
             self.jobs.spawn(jobs::fleet(self.warming.clone(), scope, parts, ready));
         }
         self.advance_cycle(now);
-    }
-
-    /// Stores that may be read at the same time: one while the database is slow and nobody waits.
-    fn store_slots(&self, now: i64) -> usize {
-        let gentle = self.pace.is_slow() && !self.queue.has_urgent(Priority::Asked, now);
-        if gentle { 1 } else { self.warming.parallel_stores }
     }
 
     fn apply(&mut self, done: Done) -> Result<(), WarmError> {
@@ -455,58 +351,6 @@ impl Daemon {
             Done::Confirmed(result) => self.end_cycle(result),
             Done::Refreshed(result) => result.inspect_err(|error| self.progress.failed("confirm", error)),
         }
-    }
-
-    fn apply_store(
-        &mut self,
-        job: &StoreJob,
-        work: Work,
-        priority: Priority,
-        result: Result<StoreOutcome, WarmError>,
-    ) -> Result<(), WarmError> {
-        match result {
-            Ok(outcome) => {
-                self.queue.done(&job.store_id);
-                self.progress.warmed(&outcome);
-                self.learn_from(job, &work, priority, &outcome);
-                if !self.shelf.put(&job.store_id, &job.scope, outcome.parts, job.orders) {
-                    self.queue.add(&job.store_id, Work::Days(BTreeSet::new()), Priority::Hot);
-                }
-                if !self.queue.has(&job.store_id) {
-                    self.watcher.written(&job.store_id);
-                }
-                // Where only parts were made, the data and so the documents are as they were.
-                if work != Work::Days(BTreeSet::new()) {
-                    let (current, gone) = self.shelf.kept_of(Some(&job.store_id));
-                    self.make_again(current, &gone);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                let wait_ms = self.queue.failed(&job.store_id, work, priority, now_ms());
-                tracing::warn!(store = job.store_id, error = %error, wait_ms, "a store was not warmed; it is tried again");
-                self.progress.failed(&job.store_id, &error);
-                Err(error)
-            }
-        }
-    }
-
-    /// What a store that was warmed teaches: how fast the source is, what order lines cost, where the rotation is.
-    fn learn_from(&mut self, job: &StoreJob, work: &Work, priority: Priority, outcome: &StoreOutcome) {
-        let ms = outcome.steps.read.as_secs_f64() * 1000.0;
-        self.pace.observe(outcome.lines_read, ms);
-        self.progress.note(|counts| counts.paced = self.pace.is_slow());
-        self.learned.with(|state| {
-            if priority == Priority::Cold {
-                state.cursor = Some(job.store_id.clone());
-            }
-            let kept = outcome.counts.iter().find(|level| level.name == crate::once::ORDERS);
-            if *work == Work::Whole
-                && let (Some(kept), Some(store)) = (kept, job.scope.directory.get(&job.store_id))
-            {
-                state.costs.learn(Kind::Orders, job.scope.order_lines(store), ms, kept.bytes);
-            }
-        });
     }
 
     /// What must outlive this daemon: which documents are kept.
