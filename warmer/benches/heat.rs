@@ -126,7 +126,7 @@ fn record(event: &Event, stores: &mut Heat<String>, questions: &mut Heat<String>
     for store in request.stores.iter().flatten() {
         stores.record(store, at, 1.0);
     }
-    questions.record(&RelativeAsk::new(&ask, request.last_day.unwrap()).to_string(), at, 1.0);
+    questions.record(&RelativeAsk::new(ask, request.last_day.unwrap()).to_string(), at, 1.0);
 }
 
 fn heat_memory() -> serde_json::Value {

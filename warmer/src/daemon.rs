@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::cache::{CacheErrorKind, Fence, Read};
+use shared::cache::{CacheErrorKind, Fence, Probe, Read};
 use shared::config::{Settings, WarmSettings};
 use shared::model::Directory;
 use shared::runtime::now_ms;
@@ -194,7 +194,7 @@ impl Daemon {
                 () = &mut *stop => return End::Stop,
                 _ = cycles.tick() => self.begin_cycle(),
                 _ = ranks.tick() => self.rank(),
-                _ = leases.tick() => if !self.renew_lease().await { return End::Replaced },
+                _ = leases.tick() => if !self.keep_lease().await { return End::Replaced },
                 _ = seconds.tick() => self.every_second().await,
                 () = watcher.wait(&mut listener, last_look), if !self.look_running => {
                     last_look = Instant::now();
@@ -244,6 +244,18 @@ impl Daemon {
         self.adopted = false;
         self.cycle = Cycle::default();
         self.begin_cycle();
+    }
+
+    /// Renews the lease, and finds out whether the cache was emptied: then the fence, which never expires, is gone.
+    async fn keep_lease(&mut self) -> bool {
+        let fence = [Probe::Key(self.fence.fence_key.clone())];
+        let emptied = self.warming.levels.cache().probe(&fence).await.is_ok_and(|found| found == [0]);
+        let mine = self.renew_lease().await;
+        if mine && emptied {
+            tracing::warn!("redis was emptied; everything is made again");
+            self.start_over();
+        }
+        mine
     }
 
     async fn renew_lease(&mut self) -> bool {

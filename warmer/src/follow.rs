@@ -14,13 +14,17 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::daemon::{Progress, Request};
-use crate::interest::{Interest, Wanted};
+use crate::interest::Wanted;
 use crate::learned::Learned;
 use crate::log_reader::{Batch, Fault, LogReader, PatternError, ReaderSettings};
 use allowance::Allowance;
 
 /// Bytes that are read at a time, between which the daemon may look at what was learned.
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 1 << 20;
+/// Misses older than this are heat only: whoever missed has an answer by now, as when old logs are read.
+const MISSED_LATELY_MS: i64 = 60_000;
+/// Refreshes older than this are left out: what changed since is found by looking.
+const REFRESHED_LATELY_MS: i64 = 3_600_000;
 /// From one time that what was learned is saved to the next.
 const SAVE_PERIOD: Duration = Duration::from_secs(30);
 /// From one time that faults are told to the next: damaged logs would fill the log.
@@ -139,9 +143,16 @@ impl Follower {
             for event in &events {
                 match event {
                     Event::Request(record) => {
-                        wishes.add(&mut state.interest, record, &mut self.allowance, last_day, now);
+                        let wanted = state.interest.record(record, last_day, now);
+                        if now.saturating_sub(record.time) < MISSED_LATELY_MS {
+                            wishes.add(wanted, record, &mut self.allowance, now);
+                        }
                     }
-                    Event::Refresh(refresh) => wishes.refresh(refresh, &mut self.allowance, now),
+                    Event::Refresh(refresh) => {
+                        if now.saturating_sub(refresh.requested_at) < REFRESHED_LATELY_MS {
+                            wishes.refresh(refresh, &mut self.allowance, now);
+                        }
+                    }
                 }
             }
             // Together with what was made of them.
@@ -175,16 +186,9 @@ struct Wishes {
 }
 
 impl Wishes {
-    fn add(
-        &mut self,
-        interest: &mut Interest,
-        record: &Record,
-        allowance: &mut Allowance,
-        last_day: Option<shared::model::Day>,
-        now: i64,
-    ) {
+    fn add(&mut self, wanted: Wanted, record: &Record, allowance: &mut Allowance, now: i64) {
         let token = record.token.as_deref().unwrap_or("");
-        match interest.record(record, last_day, now) {
+        match wanted {
             Wanted::Question { ask, missed: true } => {
                 let text = ask.to_string();
                 if self.asks.contains_key(&text) {

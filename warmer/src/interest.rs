@@ -89,8 +89,6 @@ pub struct Interest {
     keeper: Keeper<String>,
     tokens: Heat<String>,
     of_token: BTreeMap<String, Heat<String>>,
-    /// Requests for each question that is kept since it was made.
-    hits: BTreeMap<String, u64>,
     answered: Answered,
     /// Fingerprint of the ranking when it last changed, and requests since.
     ranking: (u64, u64),
@@ -120,7 +118,6 @@ impl Interest {
             keeper: Keeper::new(limits.answers),
             tokens: heat(limits.tokens),
             of_token: BTreeMap::new(),
-            hits: BTreeMap::new(),
             answered: Answered::default(),
             ranking: (0, 0),
             limits,
@@ -140,7 +137,6 @@ impl Interest {
             keeper: snapshot.keeper.within(limits.answers),
             tokens: heat(snapshot.tokens, limits.tokens),
             of_token: of_token.map(|(token, of_token)| (token, heat(of_token, per_token))).collect(),
-            hits: BTreeMap::new(),
             answered: snapshot.answered,
             ranking: (0, 0),
             limits,
@@ -195,7 +191,7 @@ impl Interest {
                 let Some(last_day) = last_day.filter(|_| ask.document != Document::Stores) else {
                     return Wanted::Nothing;
                 };
-                let relative = RelativeAsk::new(&ask, last_day);
+                let relative = RelativeAsk::new(ask, last_day);
                 self.question(&relative.to_string(), request.token.as_deref().unwrap_or(""), at);
                 Wanted::Question { missed: failed || is_miss(request.outcome), ask: relative }
             }
@@ -204,10 +200,7 @@ impl Interest {
 
     fn question(&mut self, text: &String, token: &str, at: u64) {
         self.questions.record(text, at, 1.0);
-        self.keeper.request(text, at);
-        if let Some(hits) = self.hits.get_mut(text) {
-            *hits += 1;
-        }
+        self.keeper.watch(text, at);
         if self.limits.floor == 0 {
             return;
         }
@@ -294,22 +287,6 @@ impl Interest {
             heat.ranking(now, self.limits.floor).into_iter().map(|hot| hot.key).collect()
         };
         self.of_token.iter().map(|(token, heat)| (token.clone(), hottest(heat))).collect()
-    }
-
-    /// Begins to count the requests for a question that is kept.
-    pub fn kept(&mut self, text: &str) {
-        self.hits.insert(text.to_owned(), 0);
-    }
-
-    /// Ends it.
-    pub fn dropped(&mut self, text: &str) {
-        self.hits.remove(text);
-    }
-
-    /// Requests for a kept question since it was made.
-    #[must_use]
-    pub fn hits(&self, text: &str) -> u64 {
-        self.hits.get(text).copied().unwrap_or(0)
     }
 
     /// What answered, since the state was begun.

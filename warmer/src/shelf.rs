@@ -267,11 +267,10 @@ impl Shelf {
         self.kept.get(canonical).map_or(0, |kept| kept.written)
     }
 
-    /// A kept document was written. Gives its relative text; `None` if it is not kept any more.
-    pub fn note_written(&mut self, canonical: &str, now: i64) -> Option<String> {
-        let kept = self.kept.get_mut(canonical)?;
-        kept.written = now;
-        Some(kept.relative.to_string())
+    /// A kept document was written; false if it is not kept any more.
+    pub fn note_written(&mut self, canonical: &str, now: i64) -> bool {
+        let kept = self.kept.get_mut(canonical);
+        kept.map(|kept| kept.written = now).is_some()
     }
 
     /// A document is not kept any more.

@@ -115,7 +115,7 @@ async fn every_request_is_recorded_with_its_outcome() {
     assert_eq!(records[5].kind, None);
     // What the warmer makes of it.
     let Ok(Asked::Document(ask)) = few.question() else { panic!("{few:?}") };
-    let relative = RelativeAsk::new(&ask, few.last_day.unwrap());
+    let relative = RelativeAsk::new(ask.clone(), few.last_day.unwrap());
     assert_eq!(
         relative.to_string(),
         format!("products?sort=units&limit=7&from=-6&to=+0&store={}", "%E9%97%A8%E5%BA%97:1")

@@ -30,12 +30,12 @@ pub struct NotRelative(&'static str);
 impl RelativeAsk {
     /// The form of `ask` when `last_day` was the last data day of all stores at the time of asking.
     #[must_use]
-    pub fn new(ask: &Ask, last_day: Day) -> Self {
+    pub fn new(ask: Ask, last_day: Day) -> Self {
         let distance = |day: Day| day.0.saturating_sub(last_day.0).clamp(-Day::MAX.0, Day::MAX.0);
         Self {
             from: ask.from.map(distance),
             to: ask.to.map(distance),
-            ask: Ask { from: None, to: None, ..ask.clone() },
+            ask: Ask { from: None, to: None, ..ask },
         }
     }
 
@@ -215,7 +215,7 @@ mod tests {
             to: Some(day("2026-03-07")),
             ..Ask::default_for(Document::Products(ProductSort::Loss, 20))
         };
-        let relative = RelativeAsk::new(&ask, day("2026-03-07"));
+        let relative = RelativeAsk::new(ask.clone(), day("2026-03-07"));
         assert_eq!(
             relative.to_string(),
             "products?sort=loss&limit=20&from=-6&to=+0&store=a%26%3D%E9%96%80&store=b"
@@ -223,14 +223,14 @@ mod tests {
         let tomorrow = relative.absolute(day("2026-03-08"));
         assert_eq!((tomorrow.from, tomorrow.to), (Some(day("2026-03-02")), Some(day("2026-03-08"))));
         assert_eq!(relative.absolute(day("2026-03-07")), ask);
-        assert_eq!(relative, RelativeAsk::new(&tomorrow, day("2026-03-08")));
+        assert_eq!(relative, RelativeAsk::new(tomorrow.clone(), day("2026-03-08")));
         assert!(relative.names_days());
     }
 
     #[test]
     fn days_stay_within_those_that_can_be_named() {
         let ask = Ask { from: Some(Day::MIN), to: Some(Day::MAX), ..Ask::default_for(Document::Overview) };
-        let relative = RelativeAsk::new(&ask, day("2026-03-07"));
+        let relative = RelativeAsk::new(ask.clone(), day("2026-03-07"));
         let early = relative.absolute(Day::MIN);
         assert!(early.from == Some(Day::MIN) && early.to < Some(Day::MAX));
         assert_eq!(relative.absolute(Day::MAX).to, Some(Day::MAX));
@@ -267,7 +267,7 @@ mod tests {
         #[test]
         fn texts_lead_back(ask in asks(), last_day in 0..=Day::MAX.0) {
             let last_day = Day(last_day);
-            let relative = RelativeAsk::new(&ask, last_day);
+            let relative = RelativeAsk::new(ask.clone(), last_day);
             prop_assert_eq!(&relative.absolute(last_day), &ask);
             let text = relative.to_string();
             prop_assert_eq!(text.parse::<RelativeAsk>().unwrap(), relative.clone());
@@ -277,7 +277,7 @@ mod tests {
 
         #[test]
         fn different_questions_have_different_texts(a in asks(), b in asks()) {
-            let text = |ask: &Ask| RelativeAsk::new(ask, Day(20_000)).to_string();
+            let text = |ask: &Ask| RelativeAsk::new(ask.clone(), Day(20_000)).to_string();
             prop_assert_eq!(text(&a) == text(&b), a == b);
         }
 

@@ -239,10 +239,8 @@ impl Daemon {
     }
 
     /// Documents of earlier warmers that this one does not keep would get old unseen.
-    fn let_go_unknown(&mut self, documents: Vec<String>) {
-        if self.adopted {
-            return;
-        }
+    fn let_go_unknown(&mut self, documents: Option<Vec<String>>) {
+        let Some(documents) = documents else { return };
         self.adopted = true;
         let (answers, responses) = self.shelf.answer_keys(self.warming.levels.keys());
         let unknown = documents.into_iter().filter(|key| !answers.contains(key) && !responses.contains(key));

@@ -59,7 +59,7 @@ pub(super) struct Probed {
     /// What of each store is there.
     pub(super) stores: BTreeMap<String, There>,
     /// Keys of documents and ready responses, if they were asked for.
-    pub(super) documents: Vec<String>,
+    pub(super) documents: Option<Vec<String>>,
 }
 
 /// Writes that one transaction of confirmations holds.
@@ -157,12 +157,12 @@ pub(super) async fn probe(
     documents: bool,
 ) -> Done {
     let probe = async {
-        let mut probed =
-            Probed { stores: find_ready(&warming, &scope, &orders).await?, documents: Vec::new() };
+        let mut probed = Probed { stores: find_ready(&warming, &scope, &orders).await?, documents: None };
         if documents {
             let (cache, keys) = (warming.levels.cache(), warming.levels.keys());
-            probed.documents = cache.scan(&keys.answers(), MOST_DOCUMENTS).await?;
-            probed.documents.extend(cache.scan(&keys.hots(), MOST_DOCUMENTS).await?);
+            let mut found = cache.scan(&keys.answers(), MOST_DOCUMENTS).await?;
+            found.extend(cache.scan(&keys.hots(), MOST_DOCUMENTS).await?);
+            probed.documents = Some(found);
         }
         Ok(probed)
     };

@@ -165,14 +165,13 @@ impl Daemon {
                 self.progress.read(outcome.lines_read, 0);
                 self.progress.wrote(&outcome.counts);
                 self.progress.note(|counts| counts.misses_warmed += u64::from(missed));
-                match self.shelf.note_written(&canonical, now_ms()) {
-                    Some(relative) => self.learned.with(|state| {
-                        let ms = outcome.time.as_secs_f64() * 1000.0;
-                        state.costs.learn(Kind::of(query.document), units(query), ms, outcome.bytes);
-                        state.interest.kept(&relative);
-                    }),
+                if self.shelf.note_written(&canonical, now_ms()) {
+                    let ms = outcome.time.as_secs_f64() * 1000.0;
+                    let kind = Kind::of(query.document);
+                    self.learned.with(|state| state.costs.learn(kind, units(query), ms, outcome.bytes));
+                } else {
                     // The day moved, or it had to make room, while it was being made.
-                    None => self.let_go(std::slice::from_ref(query)),
+                    self.let_go(std::slice::from_ref(query));
                 }
                 Ok(())
             }

@@ -110,11 +110,6 @@ impl Daemon {
         let Followed { write, unready, gone } = self.shelf.follow(&plan);
         let keys = self.warming.levels.keys();
         self.questions.forget(unready.iter().map(|query| Write::Delete { key: keys.hot(query).key }));
-        self.learned.with(|state| {
-            for decision in plan.record.decisions.iter().filter(|decision| !decision.reason.admits()) {
-                state.interest.dropped(&decision.relative);
-            }
-        });
         self.make_again(write, &gone);
         self.hot = Arc::new(plan.hot);
         self.orders = Arc::new(plan.orders);

@@ -81,11 +81,26 @@ impl<K: Clone + Ord + Hash> Keeper<K> {
 
     /// A request at a time of any unit; true if the key was kept.
     pub fn request(&mut self, key: &K, at: u64) -> bool {
+        let number = self.note(key, at);
+        if self.watched[number].kept.is_some() {
+            return true;
+        }
+        self.admit(number, at);
+        false
+    }
+
+    /// A request at a time of any unit, for those who only want to know values: nothing is kept.
+    pub fn watch(&mut self, key: &K, at: u64) {
+        self.note(key, at);
+    }
+
+    /// Adds a request to the history of its key; gives its number.
+    fn note(&mut self, key: &K, at: u64) -> usize {
         if self.requests >= self.period_end {
             self.end_period(at);
         }
         self.requests += 1;
-        let number = if let Some(number) = self.of_key.get(key).copied() {
+        if let Some(number) = self.of_key.get(key).copied() {
             let history = &mut self.watched[number].history;
             self.reuse.learn(history, at);
             *history = history.again(at);
@@ -94,12 +109,7 @@ impl<K: Clone + Ord + Hash> Keeper<K> {
             self.of_key.insert(key.clone(), self.watched.len());
             self.watched.push(Watched { key: key.clone(), history: History::first(at), kept: None });
             self.watched.len() - 1
-        };
-        if self.watched[number].kept.is_some() {
-            return true;
         }
-        self.admit(number, at);
-        false
     }
 
     /// The value of keeping a key: expected hits per unit of time; 0 for a key without history.

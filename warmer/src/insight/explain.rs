@@ -253,7 +253,7 @@ impl Context<'_> {
         let directory = &self.scope.directory;
         let query = ask.resolve(directory)?;
         let last_day = directory.last_day().ok_or_else(|| anyhow::anyhow!("there are no order lines yet"))?;
-        let relative = RelativeAsk::new(&ask, last_day).to_string();
+        let relative = RelativeAsk::new(ask, last_day).to_string();
         let now = u64::try_from(now_ms()).unwrap_or(0);
         let canonical = query.canonical();
         let decision = self.record.decisions.iter().find(|decision| decision.question == canonical).cloned();

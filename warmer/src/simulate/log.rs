@@ -216,7 +216,7 @@ fn told(text: &str) -> String {
 /// The text of a question that was asked when `last_day` was the last data day, its days as distances from `origin`.
 fn form(asked: &Asked, last_day: Day, origin: Day) -> String {
     match asked {
-        Asked::Document(ask) => RelativeAsk::new(&resolved(ask, last_day), origin).to_string(),
+        Asked::Document(ask) => RelativeAsk::new(resolved(ask, last_day), origin).to_string(),
         Asked::Orders(orders) => {
             let OrdersAsk { store_id, from, to, channels, limit, cursor } = orders;
             let days = Ask {
@@ -226,7 +226,7 @@ fn form(asked: &Asked, last_day: Day, origin: Day) -> String {
                 channels: channels.clone(),
                 ..Ask::default_for(Document::Overview)
             };
-            let days = RelativeAsk::new(&resolved(&days, last_day), origin);
+            let days = RelativeAsk::new(resolved(&days, last_day), origin);
             // A place within the lines is one of certain days, and has no tomorrow.
             let cursor = cursor.as_ref().map(ToString::to_string).unwrap_or_default();
             format!("orders limit={limit}&cursor={cursor}&{days}")

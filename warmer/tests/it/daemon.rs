@@ -20,6 +20,15 @@ async fn an_emptied_redis_is_filled_again_and_a_second_warmer_takes_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_redis_is_noticed_while_nothing_is_written() {
+    let place = Place::new(ChangeMode::Trigger).await;
+    let running = place.start_warm().await;
+    place.redis.flush_all().await;
+    place.becomes_fresh("the emptied cache to be full").await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_emptied_table_leaves_an_empty_directory_and_no_table_yet_leaves_none() {
     let place = Place::new(ChangeMode::Trigger).await;
     place.execute("TRUNCATE orders").await;
