@@ -49,7 +49,9 @@ fn main() {
         Some("heat") => heat_memory(),
         Some("keeper") => keeper_memory(),
         Some("period") => period(),
-        other => panic!("{other:?} is none of rank, heat, keeper, period"),
+        Some(other) => panic!("{other:?} is none of rank, heat, keeper, period"),
+        // `cargo test --all-targets` runs it to see that it starts.
+        None => return,
     };
     println!("{result}");
 }
