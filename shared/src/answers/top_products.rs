@@ -98,6 +98,8 @@ pub(super) fn sort_and_cut(products: &mut Vec<TopProduct>, sort: ProductSort, li
     };
     products.sort_by(|a, b| (value(a), &a.store_id, &a.key).cmp(&(value(b), &b.store_id, &b.key)));
     products.truncate(usize::from(limit));
+    // Parts are kept for as long as a store is ready: the room of what was cut would be, too.
+    products.shrink_to_fit();
 }
 
 impl TopProduct {
