@@ -26,7 +26,7 @@ pub fn json(content: &Content) -> Value {
     }
 }
 
-/// A note on the units of what [`json`] gives.
+/// A note on the units of what [`json()`] gives.
 #[must_use]
 pub fn units(content: &Content) -> Option<&'static str> {
     match content {
