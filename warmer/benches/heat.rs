@@ -42,6 +42,10 @@ const BUDGET: usize = 2_000;
 const LARGE_BUDGET: usize = 10_000;
 const START_MS: u64 = 1_795_243_609_123;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let measurement = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let result = match measurement.as_deref() {
@@ -128,7 +132,7 @@ fn record(event: &Event, stores: &mut Heat<String>, questions: &mut Heat<String>
     for store in request.stores.iter().flatten() {
         stores.record(store, at, 1.0);
     }
-    questions.record(&RelativeAsk::new(ask, request.last_day.unwrap()).to_string(), at, 1.0);
+    questions.record(&RelativeAsk::new(ask, request.last_day.unwrap()).text(), at, 1.0);
 }
 
 fn heat_memory() -> serde_json::Value {

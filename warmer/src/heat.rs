@@ -11,9 +11,9 @@ pub mod keep;
 pub mod reuse;
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::{HashMap, HashMapExt as _};
 use serde::{Deserialize, Serialize};
 
 /// Half-life of a request's weight, in milliseconds: 6 hours.

@@ -192,7 +192,7 @@ impl Interest {
                     return Wanted::Nothing;
                 };
                 let relative = RelativeAsk::new(ask, last_day);
-                self.question(&relative.to_string(), request.token.as_deref().unwrap_or(""), at);
+                self.question(&relative.text(), request.token.as_deref().unwrap_or(""), at);
                 Wanted::Question { missed: failed || is_miss(request.outcome), ask: relative }
             }
         }

@@ -149,7 +149,7 @@ struct Parameters<'a> {
 /// # Errors
 /// Every bad parameter; or too many stores.
 pub fn read(route: &Route, query: &str) -> Result<Asked, ParametersError> {
-    let mut parameters = Parameters { values: Vec::new(), errors: Vec::new() };
+    let mut parameters = Parameters { values: Vec::with_capacity(route.parameters().len()), errors: Vec::new() };
     parameters.decode(query, route.parameters());
     let stores = parameters.stores();
     let (from, to) = (parameters.day("from"), parameters.day("to"));

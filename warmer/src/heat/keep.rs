@@ -4,9 +4,9 @@
 //! gives way, unless the new one is worth less. History is bounded: of the keys that are not kept, those asked for
 //! longest ago are forgotten first.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::reuse::{History, Reuse};
@@ -33,7 +33,7 @@ struct Watched<K> {
 pub struct Keeper<K> {
     budget: usize,
     watched: Vec<Watched<K>>,
-    #[serde(skip, default = "HashMap::new")]
+    #[serde(skip, default = "HashMap::default")]
     of_key: HashMap<K, usize>,
     /// Kept keys, by their number in `watched`.
     kept: Vec<usize>,
@@ -50,7 +50,7 @@ impl<K: Clone + Ord + Hash> Keeper<K> {
         Self {
             budget: budget.max(1),
             watched: Vec::new(),
-            of_key: HashMap::new(),
+            of_key: HashMap::default(),
             kept: Vec::new(),
             reuse: Reuse::default(),
             requests: 0,
