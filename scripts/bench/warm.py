@@ -3,19 +3,19 @@
 
 Uses servers of its own on free ports: PostgreSQL 15 or later and Redis from PATH or Debian's folders.
 """
-import glob
 import json
 import os
-import pwd
+import pathlib
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import daemon
+from servers import free_port, program, servers
 
 ROUNDS = 5
 # The columns that cells are made from: what `warmer once` reads of stores without order lines.
@@ -25,65 +25,19 @@ COLUMNS = ("order_id, store_id, ordered_at, channel, store_code, barcode, produc
            "new_customer_discount, distance_m, stock")
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def program(name):
-    found = shutil.which(name) or next(iter(sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), reverse=True)), None)
-    if not found:
-        sys.exit(f"error: {name} is missing; apt-get install redis-server postgresql")
-    return found
-
-
-def wait(check, what):
-    for _ in range(300):
-        if check():
-            return
-        time.sleep(0.1)
-    sys.exit(f"error: {what} did not start")
-
-
 def main():
     warmer, gateway, orders = sys.argv[1:4]
     soak_minutes = float(sys.argv[4])
     folder = tempfile.mkdtemp(prefix="hotshelf-bench-", dir=os.environ.get("TMPDIR", "/tmp"))
-    os.chmod(folder, 0o755)
-    port, redis_port = free_port(), free_port()
-    data = os.path.join(folder, "pg")
-    os.mkdir(data)
-    # PostgreSQL refuses to run as root.
-    user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
-    if user:
-        os.chown(data, user.pw_uid, user.pw_gid)
-    as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-    subprocess.run([program("initdb"), "-D", data, "-A", "trust", "-U", "hotshelf", "-E", "UTF8", "--locale=C.UTF-8"],
-                   check=True, **quiet, **as_user)
-    postgres = subprocess.Popen([program("postgres"), "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1",
-                                 "-c", "unix_socket_directories=", "-c", "shared_buffers=1GB", "-c", "max_wal_size=8GB",
-                                 "-c", "fsync=off"], **quiet, **as_user)
-    redis = subprocess.Popen([program("redis-server"), "--port", str(redis_port), "--bind", "127.0.0.1", "--save", "",
-                              "--appendonly", "no", "--dir", folder], **quiet)
     try:
-        run(warmer, gateway, orders, folder, port, redis_port, soak_minutes)
+        with servers(folder, "shared_buffers=1GB", "max_wal_size=8GB") as (psql, url, redis_port):
+            run(warmer, gateway, orders, folder, psql, url, redis_port, soak_minutes)
     finally:
-        postgres.terminate()
-        redis.terminate()
-        postgres.wait()
-        redis.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(warmer, gateway, orders, folder, port, redis_port, soak_minutes):
-    url = f"postgres://hotshelf@127.0.0.1:{port}/postgres"
-    psql = [program("psql"), "-qAt", "-h", "127.0.0.1", "-p", str(port), "-U", "hotshelf", "postgres"]
+def run(warmer, gateway, orders, folder, psql, url, redis_port, soak_minutes):
     redis_cli = [program("redis-cli"), "-p", str(redis_port)]
-    ready = lambda: subprocess.run([*psql, "-c", "SELECT 1"], capture_output=True).returncode == 0
-    wait(ready, "PostgreSQL")
-    wait(lambda: subprocess.run([*redis_cli, "ping"], capture_output=True, text=True).stdout.strip() == "PONG", "Redis")
     environment = {**os.environ, "HOTSHELF_POSTGRES_URL": url, "HOTSHELF_REDIS_URL": f"redis://127.0.0.1:{redis_port}"}
     print("importing …", flush=True)
     subprocess.run([warmer, "import", orders, "--into", "postgres", "--mapping", "canonical"], check=True,

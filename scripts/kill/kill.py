@@ -1,21 +1,19 @@
 """Kills a working warmer again and again; see scripts/kill-test. Uses servers of its own on free ports."""
 import collections
-import contextlib
-import glob
 import os
 import pathlib
-import pwd
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from entries import Damaged, Redis, decode
+from servers import servers, wait
 
 STORES, DAYS, LINES = 20, 20, 40
 MODES = ["trigger", "poll"]
@@ -42,63 +40,6 @@ SELECT 'o' || n, 's' || s, 'Store ' || s, timestamp '2026-03-01 08:00' + d * int
        CASE n % 3 WHEN 0 THEN '自营' ELSE '' END, 'p' || n % 17, 'b' || n % 17, 'c' || n % 3, 1 + n % 3, 10, 8 + n % 2, 5, 3, n
 FROM generate_series(1, {STORES}) s, generate_series(0, {DAYS - 1}) d, generate_series(1, {LINES}) n
 """
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def program(name):
-    found = shutil.which(name) or next(iter(sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), reverse=True)), None)
-    if not found:
-        sys.exit(f"error: {name} is missing; apt-get install redis-server postgresql")
-    return found
-
-
-def wait(check, what, limit=60):
-    end = time.monotonic() + limit
-    while not check():
-        if time.monotonic() > end:
-            sys.exit(f"error: {what}: not within {limit} s")
-        time.sleep(0.02)
-
-
-def answers(port):
-    with contextlib.suppress(OSError):
-        return Redis(port)("PING") == b"PONG"
-    return False
-
-
-@contextlib.contextmanager
-def servers(folder):
-    """PostgreSQL and Redis; gives psql's command, and their addresses."""
-    port, redis_port = free_port(), free_port()
-    data = os.path.join(folder, "pg")
-    os.mkdir(data)
-    # PostgreSQL refuses to run as root.
-    user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
-    if user:
-        os.chown(data, user.pw_uid, user.pw_gid)
-    as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-    subprocess.run([program("initdb"), "-D", data, "-A", "trust", "-U", "hotshelf", "-E", "UTF8", "--locale=C.UTF-8"],
-                   check=True, **quiet, **as_user)
-    postgres = subprocess.Popen([program("postgres"), "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1",
-                                 "-c", "unix_socket_directories=", "-c", "fsync=off"], **quiet, **as_user)
-    redis = subprocess.Popen([program("redis-server"), "--port", str(redis_port), "--bind", "127.0.0.1", "--save", "",
-                              "--appendonly", "no", "--dir", folder], **quiet)
-    psql = [program("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(port), "-U", "hotshelf", "postgres"]
-    try:
-        wait(lambda: subprocess.run([*psql, "-c", "SELECT 1"], capture_output=True).returncode == 0, "PostgreSQL")
-        wait(lambda: answers(redis_port), "Redis")
-        yield psql, f"postgres://hotshelf@127.0.0.1:{port}/postgres", redis_port
-    finally:
-        postgres.terminate()
-        redis.terminate()
-        postgres.wait()
-        redis.wait()
 
 
 def change(chance):

@@ -13,6 +13,6 @@ mod redis;
 mod wait;
 
 pub use chaos::ChaosProxy;
-pub use postgres::PostgresServer;
+pub use postgres::{PostgresServer, postgres_client};
 pub use redis::RedisServer;
 pub use wait::wait_until;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
+use tokio_postgres::Client;
 
 use crate::process::{Supervised, User, free_port};
 
@@ -82,6 +83,22 @@ impl PostgresServer {
         self.url(&name)
     }
 
+    /// A new database after some statements; its address, and a client of it.
+    ///
+    /// # Panics
+    /// When one fails.
+    pub async fn database_after(&self, statements: &[&str]) -> (String, Client) {
+        let url = self.fresh_database().await;
+        let client = postgres_client(&url).await;
+        for statements in statements {
+            client
+                .batch_execute(statements)
+                .await
+                .unwrap_or_else(|error| panic!("{error:?} in {statements}"));
+        }
+        (url, client)
+    }
+
     /// The address of a database, as the superuser `postgres`.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
@@ -99,17 +116,8 @@ impl PostgresServer {
     /// # Panics
     /// When one fails.
     pub async fn execute(&self, database: &str, statements: &str) {
-        let client = self.connect(database).await.expect("a connection");
+        let client = connect(&self.url(database)).await.expect("a connection");
         client.batch_execute(statements).await.unwrap_or_else(|error| panic!("{error:?} in {statements}"));
-    }
-
-    async fn connect(&self, database: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
-        let (client, connection) =
-            tokio_postgres::connect(&self.url(database), tokio_postgres::NoTls).await?;
-        // It ends when the client is dropped.
-        #[allow(clippy::disallowed_methods, reason = "ends with the client, whose calls report its failure")]
-        tokio::spawn(connection);
-        Ok(client)
     }
 
     /// Stops the server at once, as a crash would; its data stay.
@@ -158,7 +166,7 @@ impl PostgresServer {
             if let Some(failure) = process.ended() {
                 return Err(failure);
             }
-            if self.connect("postgres").await.is_ok() {
+            if connect(&self.url("postgres")).await.is_ok() {
                 self.process = Some(process);
                 return Ok(());
             }
@@ -208,6 +216,22 @@ fn unprivileged() -> Option<User> {
         let mut fields = line.split(':').skip(2);
         Some(User { uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
     })
+}
+
+/// A client of a database.
+///
+/// # Panics
+/// When it does not answer.
+pub async fn postgres_client(url: &str) -> Client {
+    connect(url).await.unwrap_or_else(|error| panic!("{error:?} at {url}"))
+}
+
+async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    // It ends when the client is dropped.
+    #[allow(clippy::disallowed_methods, reason = "ends with the client, whose calls report its failure")]
+    tokio::spawn(connection);
+    Ok(client)
 }
 
 #[cfg(test)]

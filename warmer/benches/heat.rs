@@ -43,8 +43,9 @@ const LARGE_BUDGET: usize = 10_000;
 const START_MS: u64 = 1_795_243_609_123;
 
 /// As the program has it.
+#[cfg(unix)]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() {
     let measurement = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));

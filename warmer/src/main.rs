@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-/// Millions of small texts of the access log come and go: a third of the time of learning them was the system's allocator.
+/// Millions of small texts of the access log come and go: with the system's allocator that took a quarter of the time of
+/// learning them, and a third more memory stayed in its hands.
+#[cfg(unix)]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

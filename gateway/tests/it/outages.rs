@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use testkit::{PostgresServer, RedisServer, wait_until};
-use tokio_postgres::NoTls;
 
 use crate::fixture::{self, Gateway};
 
@@ -81,8 +80,7 @@ async fn a_stop_finishes_what_is_in_flight() {
     let expected = gateway.ok("/v1/metrics/overview").await.body;
 
     // A lock on the table holds the request where it is until the lock goes.
-    let (mut client, connection) = tokio_postgres::connect(&database, NoTls).await.unwrap();
-    tokio::spawn(connection);
+    let mut client = testkit::postgres_client(&database).await;
     let lock = client.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let address = gateway.address.clone();

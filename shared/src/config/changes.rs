@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::check::{Checker, HOUR, SECOND};
+use super::checker::{Checker, HOUR, SECOND};
 use super::raw;
 
 /// How changes are found.

@@ -1,156 +1,16 @@
 //! From settings as written to settings as used: defaults, limits, and all problems at once.
 
-mod access_log;
-
-use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
+use super::checker::{Checker, HOUR, SECOND, SettingsError};
 use super::raw::{self, Names};
-use super::{GatewaySettings, LogSettings, Settings, WarmSettings, admin as admins, changes, heat};
+use super::{LogSettings, Settings, access_log, admin, changes, gateway, heat, warm};
 use crate::cache::levels::DEFAULT_MAX_INFLATED;
 use crate::cache::{RedisSettings, Ttl};
 use crate::keys::DEFAULT_PREFIX;
-use crate::model::{Column, Money, Rules};
+use crate::model::{Column, Rules};
 use crate::runtime::logging::LogFormat;
 use crate::source::postgres::PostgresSettings;
-
-/// One setting that does not fit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Key, or file.
-    pub place: String,
-    /// What is wrong, with value and limit.
-    pub what: String,
-}
-
-/// All settings that do not fit.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct SettingsError {
-    /// One by one.
-    pub problems: Vec<Problem>,
-}
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} setting(s) do not fit:", self.problems.len())?;
-        for problem in &self.problems {
-            write!(f, "\n  {}: {}", problem.place, problem.what)?;
-        }
-        Ok(())
-    }
-}
-
-/// Collects problems while values are read.
-#[derive(Default)]
-pub(super) struct Checker {
-    problems: Vec<Problem>,
-}
-
-impl Checker {
-    pub(super) fn problem(&mut self, place: &str, what: String) {
-        self.problems.push(Problem { place: place.to_owned(), what });
-    }
-
-    pub(super) fn duration(
-        &mut self,
-        key: &str,
-        text: Option<String>,
-        default: Duration,
-        limits: (u64, u64),
-    ) -> Duration {
-        let Some(text) = text else { return default };
-        match humantime::parse_duration(&text) {
-            Ok(value)
-                if (limits.0..=limits.1).contains(&u64::try_from(value.as_millis()).unwrap_or(u64::MAX)) =>
-            {
-                value
-            }
-            Ok(_) => {
-                let shown = |ms| humantime::format_duration(Duration::from_millis(ms));
-                let what = format!("{text:?} is outside {} to {}", shown(limits.0), shown(limits.1));
-                self.problem(key, what);
-                default
-            }
-            Err(error) => {
-                self.problem(
-                    key,
-                    format!("{text:?} is not a duration ({error}); write \"50ms\", \"15m\" or \"24h\""),
-                );
-                default
-            }
-        }
-    }
-
-    fn size(&mut self, key: &str, text: Option<String>, default: u64, limits: (u64, u64)) -> u64 {
-        let Some(text) = text else { return default };
-        match text.parse::<bytesize::ByteSize>() {
-            Ok(size) if (limits.0..=limits.1).contains(&size.0) => size.0,
-            Ok(_) => {
-                let shown = |bytes| bytesize::ByteSize(bytes).display().iec();
-                self.problem(key, format!("{text:?} is outside {} to {}", shown(limits.0), shown(limits.1)));
-                default
-            }
-            Err(error) => {
-                self.problem(key, format!("{text:?} is not a size ({error}); write \"64MiB\" or \"1GiB\""));
-                default
-            }
-        }
-    }
-
-    pub(super) fn number<T: PartialOrd + Copy + fmt::Display>(
-        &mut self,
-        key: &str,
-        value: Option<T>,
-        default: T,
-        limits: (T, T),
-    ) -> T {
-        match value {
-            Some(value) if value >= limits.0 && value <= limits.1 => value,
-            Some(value) => {
-                self.problem(key, format!("{value} is outside {} to {}", limits.0, limits.1));
-                default
-            }
-            None => default,
-        }
-    }
-
-    fn money(&mut self, key: &str, text: Option<String>, default: Money) -> Money {
-        let Some(text) = text else { return default };
-        match Money::parse(&text) {
-            Ok(value) if value >= Money::ZERO => value,
-            Ok(_) => {
-                self.problem(key, format!("{text:?} is negative"));
-                default
-            }
-            Err(fault) => {
-                self.problem(key, format!("{text:?} is {fault}; write an amount such as \"6.5\""));
-                default
-            }
-        }
-    }
-
-    pub(super) fn choice<T: Copy>(
-        &mut self,
-        key: &str,
-        text: Option<String>,
-        choices: &[(&str, T)],
-        default: T,
-    ) -> T {
-        let Some(text) = text else { return default };
-        match choices.iter().find(|(name, _)| *name == text) {
-            Some((_, value)) => *value,
-            None => {
-                let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-                self.problem(key, format!("{text:?} is none of {}", names.join(", ")));
-                default
-            }
-        }
-    }
-}
-
-pub(super) const SECOND: u64 = 1000;
-pub(super) const HOUR: u64 = 3600 * SECOND;
 
 pub(super) fn load(
     files: &[PathBuf],
@@ -208,9 +68,9 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         max_inflated,
         retention_days,
         changes: changes::check(changes, checker),
-        warm: check_warm(warm, checker),
-        admin: admins::check(admin, checker),
-        gateway: check_gateway(gateway, checker),
+        warm: warm::check(warm, checker),
+        admin: admin::check(admin, checker),
+        gateway: gateway::check(gateway, checker),
         heat: heat::check(heat, access_log.path.as_deref(), checker),
         access_log,
         log: LogSettings {
@@ -323,86 +183,6 @@ fn check_ttl(cache: raw::Cache, checker: &mut Checker) -> Ttl {
         cells: checker.duration("cache.cells", cache.cells, profile.cells, limits),
         answers: checker.duration("cache.answers", cache.answers, profile.answers, limits),
         hot: checker.duration("cache.hot", cache.hot, profile.hot, limits),
-    }
-}
-
-fn check_warm(warm: raw::Warm, checker: &mut Checker) -> WarmSettings {
-    let seconds = Duration::from_secs;
-    WarmSettings {
-        hot_share: checker.number("warm.hot_share", warm.hot_share, 0.2, (0.0, 1.0)),
-        order_days: checker.number("warm.order_days", warm.order_days, 35, (0, 3660)),
-        parallel_stores: checker.number("warm.parallel_stores", warm.parallel_stores, 3, (1, 64)),
-        threads: checker.number("warm.threads", warm.threads, 0, (0, 1024)),
-        interval: checker.duration("warm.interval", warm.interval, seconds(300), (SECOND, 24 * HOUR)),
-        lease: checker.duration("warm.lease", warm.lease, seconds(10), (SECOND, 60 * SECOND)),
-        drain_timeout: checker.duration(
-            "warm.drain_timeout",
-            warm.drain_timeout,
-            seconds(20),
-            (0, 600 * SECOND),
-        ),
-        answers: checker.number("warm.answers", warm.answers, 2_000, (0, 100_000)),
-        hot_answers: checker.number("warm.hot_answers", warm.hot_answers, 200, (0, 100_000)),
-        budget: checker.size("warm.budget", warm.budget, 512 << 20, (1 << 20, 1 << 40)),
-        budget_time: checker.duration("warm.budget_time", warm.budget_time, seconds(60), (SECOND, 24 * HOUR)),
-        floor: checker.number("warm.floor", warm.floor, 5, (0, 1_000)),
-        rank_interval: checker.duration(
-            "warm.rank_interval",
-            warm.rank_interval,
-            seconds(30),
-            (SECOND, 24 * HOUR),
-        ),
-        state: warm.state,
-        status_interval: admins::status_interval(warm.status_interval, checker),
-        instance: admins::instance(warm.instance, checker),
-    }
-}
-
-fn check_gateway(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySettings {
-    let seconds = Duration::from_secs;
-    let max_header_bytes =
-        checker.size("gateway.max_header_bytes", gateway.max_header_bytes, 1536 << 10, (8 << 10, 16 << 20));
-    GatewaySettings {
-        listen: gateway.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
-        max_connections: checker.number(
-            "gateway.max_connections",
-            gateway.max_connections,
-            10_000,
-            (1, 1_000_000),
-        ),
-        request_timeout: checker.duration(
-            "gateway.request_timeout",
-            gateway.request_timeout,
-            seconds(30),
-            (100, 600 * SECOND),
-        ),
-        header_timeout: checker.duration(
-            "gateway.header_timeout",
-            gateway.header_timeout,
-            seconds(10),
-            (100, 600 * SECOND),
-        ),
-        max_header_bytes: usize::try_from(max_header_bytes).unwrap_or(1536 << 10),
-        drain_timeout: checker.duration(
-            "gateway.drain_timeout",
-            gateway.drain_timeout,
-            seconds(20),
-            (0, 600 * SECOND),
-        ),
-        threads: checker.number("gateway.threads", gateway.threads, 0, (0, 1024)),
-        compute_queue: checker.number("gateway.compute_queue", gateway.compute_queue, 256, (1, 100_000)),
-        max_source_store_days: checker.number(
-            "gateway.max_source_store_days",
-            gateway.max_source_store_days,
-            200_000,
-            (0, 10_000_000),
-        ),
-        directory_ttl: checker.duration(
-            "gateway.directory_ttl",
-            gateway.directory_ttl,
-            seconds(10),
-            (0, HOUR),
-        ),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::check::{Checker, HOUR, SECOND};
+use super::checker::{Checker, HOUR, SECOND};
 use super::raw;
 
 /// Settings of heat.

@@ -20,10 +20,7 @@ async fn source_after(
     statements: &str,
     settings: impl FnOnce(&mut PostgresSettings),
 ) -> (PostgresSource, tokio_postgres::Client) {
-    let url = PostgresServer::shared().await.fresh_database().await;
-    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client.batch_execute(statements).await.unwrap();
+    let (url, client) = PostgresServer::shared().await.database_after(&[statements]).await;
     let mut of_test = PostgresSettings { url, ..PostgresSettings::default() };
     settings(&mut of_test);
     (PostgresSource::new(&of_test).unwrap(), client)

@@ -47,12 +47,7 @@ pub(crate) struct Running {
 
 impl Place {
     pub(crate) async fn new(redis: &[&str]) -> Self {
-        let url = PostgresServer::shared().await.fresh_database().await;
-        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-        #[allow(clippy::disallowed_methods, reason = "ends with the test")]
-        tokio::spawn(connection);
-        client.batch_execute(SCHEMA).await.unwrap();
-        client.batch_execute(ROWS).await.unwrap();
+        let (url, client) = PostgresServer::shared().await.database_after(&[SCHEMA, ROWS]).await;
         let (redis, folder) = (RedisServer::start_with(redis).await, tempfile::tempdir().unwrap());
         let mut settings = Settings::load(&[], &|_| None).unwrap();
         settings.redis.url = redis.url();

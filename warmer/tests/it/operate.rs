@@ -48,12 +48,7 @@ impl Drop for Running {
 
 impl Place {
     async fn new() -> Self {
-        let url = PostgresServer::shared().await.fresh_database().await;
-        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-        #[allow(clippy::disallowed_methods, reason = "ends with the test")]
-        tokio::spawn(connection);
-        client.batch_execute(SCHEMA).await.unwrap();
-        client.batch_execute(ROWS).await.unwrap();
+        let (url, client) = PostgresServer::shared().await.database_after(&[SCHEMA, ROWS]).await;
         let server = RedisServer::start().await;
         let folder = tempfile::tempdir().unwrap();
         // A cycle comes only when it is asked for, and changes are told by nobody.

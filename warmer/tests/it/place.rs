@@ -54,10 +54,7 @@ impl Place {
     }
 
     pub(crate) async fn on(server: &PostgresServer, mode: ChangeMode) -> Self {
-        let postgres = server.fresh_database().await;
-        let client = connect(&postgres).await;
-        client.batch_execute(SCHEMA).await.unwrap();
-        client.batch_execute(ROWS).await.unwrap();
+        let (postgres, client) = server.database_after(&[SCHEMA, ROWS]).await;
         let redis = RedisServer::start().await;
         let mut settings = Settings::load(&[], &|_| None).unwrap();
         settings.redis.url = redis.url();
@@ -85,7 +82,7 @@ impl Place {
     }
 
     pub(crate) async fn another_client(&self) -> tokio_postgres::Client {
-        connect(&self.postgres).await
+        testkit::postgres_client(&self.postgres).await
     }
 
     fn warming(&self, prefix: &str, settings: &Settings) -> Warming {
@@ -179,13 +176,6 @@ impl Place {
             panic!("{after}:\n{}", shown.join("\n"));
         }
     }
-}
-
-async fn connect(url: &str) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
-    #[allow(clippy::disallowed_methods, reason = "ends with the client")]
-    tokio::spawn(connection);
-    client
 }
 
 fn levels(prefix: &str, settings: &Settings) -> Levels {

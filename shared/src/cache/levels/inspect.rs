@@ -4,7 +4,9 @@ use std::io::Read as _;
 
 use serde::de::DeserializeOwned;
 
-use super::{Levels, StoredAnswer, cell_question, partial_question};
+use super::answers::PLAN;
+use super::cells::{cell_question, partial_question};
+use super::{Levels, StoredAnswer};
 use crate::cells::{DayCell, ProductCell};
 use crate::diagnosis::Partial;
 use crate::entry::{self, Damage, EntryKind, Expected, Look, OrderBlock};
@@ -99,7 +101,7 @@ impl Levels {
             Place::Hot => {
                 return look.kind == Some(EntryKind::Hot) && self.keys().is_of_question(key, question);
             }
-            Place::Plan => Some((EntryKind::Plan, super::PLAN.to_owned())),
+            Place::Plan => Some((EntryKind::Plan, PLAN.to_owned())),
             _ => None,
         };
         wanted.is_some_and(|(kind, wanted)| look.kind == Some(kind) && *question == wanted)

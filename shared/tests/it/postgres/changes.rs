@@ -82,10 +82,7 @@ async fn another(client: &Client) -> Client {
 }
 
 async fn connect_as(client: &Client, user: &str) -> Client {
-    let url = url_as(client, user).await;
-    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
+    testkit::postgres_client(&url_as(client, user).await).await
 }
 
 async fn url_as(client: &Client, user: &str) -> String {

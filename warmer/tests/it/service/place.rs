@@ -36,12 +36,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) async fn new() -> Self {
-        let postgres = PostgresServer::shared().await.fresh_database().await;
-        let (client, connection) = tokio_postgres::connect(&postgres, tokio_postgres::NoTls).await.unwrap();
-        #[allow(clippy::disallowed_methods, reason = "ends with the client")]
-        tokio::spawn(connection);
-        client.batch_execute(SCHEMA).await.unwrap();
-        client.batch_execute(ROWS).await.unwrap();
+        let (postgres, _) = PostgresServer::shared().await.database_after(&[SCHEMA, ROWS]).await;
         Self { redis: RedisServer::start().await, postgres, folder: tempfile::tempdir().unwrap() }
     }
 

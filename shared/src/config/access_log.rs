@@ -1,13 +1,35 @@
 //! Settings of the access log.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::{AccessLogSettings, raw};
-use super::{Checker, HOUR, SECOND};
+use super::checker::{Checker, HOUR, SECOND};
+use super::raw;
 
 /// Longest name of a gateway: it is in every line.
 const MAX_INSTANCE_BYTES: usize = 64;
 const MIB: u64 = 1 << 20;
+
+/// Settings of the access log's writer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogSettings {
+    /// The file; `None` = no log.
+    pub path: Option<PathBuf>,
+    /// Name of this gateway in its records; `None` = the address it listens on.
+    pub instance: Option<String>,
+    /// Bytes after which a file is rotated.
+    pub max_size: u64,
+    /// Age after which a file is rotated.
+    pub max_age: Duration,
+    /// Rotated files that are kept.
+    pub keep: usize,
+    /// Records that may wait to be written.
+    pub queue: usize,
+    /// Bytes that the records that wait may take.
+    pub queue_bytes: usize,
+    /// Time in which what waits is written after a stop was asked for.
+    pub drain_timeout: Duration,
+}
 
 pub(super) fn check(log: raw::AccessLog, checker: &mut Checker) -> AccessLogSettings {
     if let Some(name) = &log.instance
@@ -47,7 +69,7 @@ pub(super) fn check(log: raw::AccessLog, checker: &mut Checker) -> AccessLogSett
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::tests::settings;
+    use super::super::check::tests::settings;
 
     #[test]
     fn names_and_paths_are_checked() {

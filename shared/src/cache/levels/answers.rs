@@ -1,0 +1,143 @@
+//! L3 and L4: whole documents, ready responses, and the plan of what of them is kept.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Levels, Stamp};
+use crate::answers::Data;
+use crate::answers::response::{self, Meta, ReadyBody};
+use crate::cache::{Patience, Read, Write};
+use crate::entry::{self, EncodeError, EntryKind, Header};
+use crate::model::{DataVersion, Query};
+
+/// What the plan's entry says it answers.
+pub(super) const PLAN: &str = "plan";
+
+/// A whole document as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredAnswer {
+    /// The document's `data` as JSON text, exact to the last digit.
+    pub json: String,
+}
+
+impl StoredAnswer {
+    /// Of a document.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON; none of ours.
+    pub fn new(data: &Data) -> Result<Self, EncodeError> {
+        entry::json(data).map(|json| Self { json })
+    }
+}
+
+/// What is stored of a question.
+#[derive(Clone, Debug)]
+pub enum Stored {
+    /// Its response, to be sent as it is.
+    Ready {
+        /// What is known of it.
+        header: Header,
+        /// The JSON body.
+        body: Bytes,
+        /// Whether the body is gzip.
+        gzip: bool,
+    },
+    /// Its document.
+    Answer {
+        /// What is known of it.
+        header: Header,
+        /// The document.
+        answer: StoredAnswer,
+    },
+}
+
+impl Levels {
+    /// A whole document.
+    pub async fn read_answer(&self, query: &Query) -> Read<(Header, StoredAnswer)> {
+        match self.cache.read(&[self.keys.answer(query)], Patience::Small).await.pop() {
+            Some(Read::Hit(bytes)) => {
+                self.decode(EntryKind::Answer, &query.canonical(), &bytes).map_or(Read::Miss, Read::Hit)
+            }
+            Some(Read::Unavailable) => Read::Unavailable,
+            Some(Read::Miss) | None => Read::Miss,
+        }
+    }
+
+    /// A question's ready response if there is one, else its whole document, in one round trip.
+    pub async fn read_ready(&self, query: &Query) -> Read<Stored> {
+        let slots = [self.keys.hot(query), self.keys.answer(query)];
+        let mut reads = self.cache.read(&slots, Patience::Small).await.into_iter();
+        let (ready, answer) = (reads.next(), reads.next());
+        if let Some(Read::Hit(bytes)) = ready {
+            let question = query.canonical();
+            let expected = self.expected(EntryKind::Hot, &question);
+            match entry::decode_body(&bytes, &expected) {
+                Ok((header, at, gzip)) => {
+                    return Read::Hit(Stored::Ready { header, body: bytes.slice(at..), gzip });
+                }
+                Err(damage) => self.count(damage, &question),
+            }
+        }
+        match answer {
+            Some(Read::Hit(bytes)) => self
+                .decode(EntryKind::Answer, &query.canonical(), &bytes)
+                .map_or(Read::Miss, |(header, answer)| Read::Hit(Stored::Answer { header, answer })),
+            Some(Read::Unavailable) => Read::Unavailable,
+            Some(Read::Miss) | None => Read::Miss,
+        }
+    }
+
+    /// A ready response as a write.
+    ///
+    /// # Errors
+    /// If it cannot be encoded.
+    pub fn write_ready(
+        &self,
+        query: &Query,
+        answer: &StoredAnswer,
+        stamp: &Stamp,
+    ) -> Result<Write, EncodeError> {
+        let body = response::json_body(&answer.json, &Meta::new(query, stamp.version))?;
+        let body = ReadyBody::new(body).map_err(EncodeError::from)?;
+        let header = self.header(EntryKind::Hot, query.canonical(), stamp);
+        let value = entry::encode_body(header, &body.bytes, body.gzip).map(Bytes::from)?;
+        Ok(self.set(EntryKind::Hot, self.keys.hot(query), value))
+    }
+
+    /// A whole document as a write.
+    ///
+    /// # Errors
+    /// If it cannot be encoded.
+    pub fn write_answer(
+        &self,
+        query: &Query,
+        answer: &StoredAnswer,
+        stamp: &Stamp,
+    ) -> Result<Write, EncodeError> {
+        let payload = entry::canonical_bytes(answer)?;
+        let value = self.encode(EntryKind::Answer, query.canonical(), stamp, &payload)?;
+        Ok(self.set(EntryKind::Answer, self.keys.answer(query), value))
+    }
+
+    /// The plan that the warmer follows, as a write.
+    ///
+    /// # Errors
+    /// If it cannot be encoded.
+    pub fn write_plan<T: Serialize>(&self, plan: &T, now: i64) -> Result<Write, EncodeError> {
+        let stamp = Stamp { now, as_of: None, version: DataVersion::default() };
+        let value = self.encode(EntryKind::Plan, PLAN.to_owned(), &stamp, &entry::canonical_bytes(plan)?)?;
+        Ok(self.set(EntryKind::Plan, self.keys.plan(), value))
+    }
+
+    /// The plan that the warmer follows.
+    pub async fn read_plan<T: DeserializeOwned>(&self) -> Read<T> {
+        match self.cache.read(&[self.keys.plan()], Patience::Bulk).await.pop() {
+            Some(Read::Hit(bytes)) => {
+                self.decode(EntryKind::Plan, PLAN, &bytes).map_or(Read::Miss, |(_, plan)| Read::Hit(plan))
+            }
+            Some(Read::Unavailable) => Read::Unavailable,
+            Some(Read::Miss) | None => Read::Miss,
+        }
+    }
+}
