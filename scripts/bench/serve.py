@@ -1,0 +1,344 @@
+"""What the gateway serves, beside its peers, in one run; see scripts/bench-serve.
+
+The peers serve the very bodies that the gateway has for the same questions: a bare hyper and nginx one of them, of
+median size, webdis and nginx with Lua each its own from the same Redis. wrk asks with 64 connections, Zipf over 10,000
+questions; the rounds of all servers are interleaved, and each figure is the median of its rounds.
+"""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import questions
+from servers import free_port, program, servers, wait
+
+STORES = [str(1001 + number) for number in range(100)]
+QUESTIONS, REQUESTS, CONNECTIONS = 10_000, 100_000, 64
+ROUNDS, SECONDS = 3, 5
+WARMER = """
+[changes]
+mode = "poll"
+[warm]
+answers = 20000
+hot_answers = 20000
+budget = "4GiB"
+budget_time = "30m"
+rank_interval = "1s"
+interval = "1h"
+[heat]
+logs = ["{log}"]
+questions = 40000
+[admin]
+listen = ""
+"""
+# Sends what a file lists, over and over; each thread starts elsewhere.
+SCRIPT = """
+local requests, headers = {}, {["Accept-Encoding"] = "gzip"}
+local threads = 0
+function setup(thread) thread:set("number", threads); threads = threads + 1 end
+function init(args)
+  for path in io.lines(args[1]) do requests[#requests + 1] = wrk.format("GET", path, headers) end
+  at = number * 31337 % #requests
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+local bad = 0
+function done(summary, latency)
+  io.write(string.format("RESULT %d %d %d %d %d %d %d %d\\n", summary.requests, summary.duration, summary.errors.status,
+    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
+    latency:percentile(50), latency:percentile(99), latency.max, summary.bytes))
+end
+"""
+NGINX = """
+daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+load_module /usr/lib/nginx/modules/ndk_http_module.so;
+load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;
+events {{ worker_connections 8192; }}
+http {{
+  access_log {folder}/nginx-access.log combined buffer=64k;
+  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+  sendfile on; tcp_nodelay on; keepalive_requests 10000000; open_file_cache max=1000;
+  lua_package_path "/usr/share/lua/5.1/?.lua;;";
+  server {{
+    listen 127.0.0.1:{static} reuseport backlog=4096;
+    default_type application/json; root {folder}/static;
+    location / {{ try_files /body =404; add_header Content-Encoding gzip; }}
+  }}
+  server {{
+    listen 127.0.0.1:{lua} reuseport backlog=4096;
+    default_type application/json;
+    location /q/ {{ content_by_lua_block {{
+      local redis = require("nginx.redis"):new()
+      redis:set_timeout(1000)
+      if not redis:connect("127.0.0.1", {redis}) then return ngx.exit(503) end
+      local body = redis:get("bench:" .. ngx.var.uri:sub(4))
+      if not body or body == ngx.null then return ngx.exit(404) end
+      redis:set_keepalive(60000, 64)
+      ngx.header["Content-Encoding"] = "gzip"
+      ngx.print(body)
+    }} }}
+  }}
+}}
+"""
+goals = []
+
+
+def goal(name, value, operator, limit):
+    met = {"<": value < limit, "<=": value <= limit, ">=": value >= limit}[operator]
+    goals.append((f"goal {name} {value} {operator} {limit} {'met' if met else 'missed'}", met))
+
+
+class Server:
+    """A server that listens on a port."""
+
+    def __init__(self, command, port, folder, name, environment=None):
+        self.port, self.log = port, open(os.path.join(folder, f"{name}.log"), "wb")
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env={**os.environ, **(environment or {})})
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(60)
+        self.log.close()
+
+
+def get(port, path, headers=None):
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    client.request("GET", path, headers={"Accept-Encoding": "gzip", **(headers or {})})
+    response = client.getresponse()
+    body = response.read()
+    client.close()
+    return response.status, response.headers, body
+
+
+def ready(port, path="/readyz"):
+    with contextlib.suppress(OSError):
+        return get(port, path)[0] == 200
+    return False
+
+
+def wrk(port, requests, folder, seconds=SECONDS, connections=CONNECTIONS):
+    """Requests per second, and latencies in milliseconds; every answer must be a 200."""
+    out = subprocess.run([program("wrk"), "-t2", f"-c{connections}", f"-d{seconds}s", "-s", f"{folder}/wrk.lua",
+                          f"http://127.0.0.1:{port}", "--", requests], check=True, capture_output=True, text=True).stdout
+    numbers = [int(number) for number in re.search(r"^RESULT (.*)$", out, re.M).group(1).split()]
+    count, microseconds, refused, broken, median, p99, most, size = numbers
+    if refused or broken:
+        sys.exit(f"error: {refused} answers on port {port} were no 200, {broken} connections broke")
+    return {"rps": count / microseconds * 1e6, "p50": median / 1e3, "p99": p99 / 1e3, "max": most / 1e3, "size": size / count}
+
+
+def write_lines(path, lines):
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
+    return path
+
+
+def main():
+    programs, bench = sys.argv[1:3]
+    folder = tempfile.mkdtemp(prefix="hotshelf-serve-", dir=os.environ.get("TMPDIR", "/tmp"))
+    try:
+        with servers(folder, "shared_buffers=512MB") as (psql, url, redis_port):
+            run(programs, bench, folder, psql, url, redis_port)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for line, _ in goals:
+        print(line)
+    sys.exit(0 if all(met for _, met in goals) else 1)
+
+
+def run(programs, bench, folder, psql, url, redis_port):
+    environment = {"HOTSHELF_POSTGRES_URL": url, "HOTSHELF_REDIS_URL": f"redis://127.0.0.1:{redis_port}"}
+    subprocess.run([f"{programs}/loadtest", "generate", "--stores", str(len(STORES)), "--days", "60", "--lines", "60000",
+                    "--into", "postgres", "--yes"], check=True, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    subprocess.run([*psql, "-c", "VACUUM ANALYZE orders"], check=True)
+    paths = questions.different(QUESTIONS, STORES, 1)
+    order = questions.zipf(paths, REQUESTS, 2)
+    with contextlib.ExitStack() as stack:
+        warm(programs, folder, environment, redis_port, paths, stack)
+        with open(f"{folder}/wrk.lua", "w", encoding="ascii") as script:
+            script.write(SCRIPT)
+        near = gateway(programs, folder, environment, "near", True, stack)
+        redis = gateway(programs, folder, environment, "redis", False, stack)
+        bodies = [get(redis.port, path) for path in paths]
+        outcomes = {}
+        for _, headers, _ in bodies:
+            outcomes[headers["X-Cache"]] = outcomes.get(headers["X-Cache"], 0) + 1
+        print(f"the {QUESTIONS} questions, asked once: {outcomes}")
+        hits(bench, folder, redis_port, paths, order, bodies, near, redis, stack)
+        clients(bench, folder, paths, near)
+        composed(folder, near, redis)
+        dropped(folder)
+    crowd(programs, bench, folder, environment, redis_port)
+
+
+def warm(programs, folder, environment, redis_port, paths, stack):
+    """Runs a warmer on the log of all questions until each has its ready response."""
+    log = write_lines(f"{folder}/access.log", questions.log_lines(paths, int(time.time() * 1000)))
+    settings = f"{folder}/warmer.toml"
+    with open(settings, "w", encoding="utf-8") as file:
+        file.write(WARMER.format(log=log))
+    warmer = Server([f"{programs}/warmer", "run", "--config", settings], 0, folder, "warmer", environment)
+    stack.callback(warmer.stop)
+    scan = [program("redis-cli"), "-p", str(redis_port), "--scan", "--pattern", "hs:1:hot*"]
+
+    def count():
+        time.sleep(1)
+        return len(subprocess.run(scan, check=True, capture_output=True).stdout.splitlines()) >= len(paths)
+
+    start = time.monotonic()
+    wait(count, f"{len(paths)} ready responses", 600)
+    print(f"{len(paths)} questions warmed from the log {time.monotonic() - start:.0f} s after the start of the warmer")
+
+
+def gateway(programs, folder, environment, name, near, stack):
+    port = free_port()
+    settings = f"{folder}/{name}.toml"
+    with open(settings, "w", encoding="utf-8") as file:
+        file.write(f'[gateway]\nlisten = "127.0.0.1:{port}"\nmax_connections = 20000\n'
+                   f'[access_log]\npath = "{folder}/{name}-access.log"\nmax_size = "1GiB"\n'
+                   f'[near]\nenabled = {str(near).lower()}\nbytes = "256MiB"\n')
+    server = Server([f"{programs}/gateway", "--config", settings], port, folder, name, environment)
+    stack.callback(server.stop)
+    wait(lambda: ready(port), f"the gateway, see {folder}/{name}.log")
+    return server
+
+
+def hits(bench, folder, redis_port, paths, order, bodies, near, redis, stack):
+    """The throughput table."""
+    command = [program("redis-cli"), "-p", str(redis_port), "--pipe"]
+    feed = b"".join(protocol(b"SET", f"bench:{number}".encode(), body) for number, (_, _, body) in enumerate(bodies))
+    subprocess.run(command, input=feed, check=True, capture_output=True)
+    typical = sorted((body for _, _, body in bodies), key=len)[len(bodies) // 2]
+    os.mkdir(f"{folder}/static")
+    for name in ("static/body", "body"):
+        pathlib.Path(folder, name).write_bytes(typical)
+    os.chmod(f"{folder}/static", 0o755)
+    constant = subprocess.Popen([bench, "constant", f"{folder}/body"], stdout=subprocess.PIPE, text=True)
+    stack.callback(constant.kill)
+    constant_port = int(constant.stdout.readline().rsplit(":", 1)[1])
+    static, lua, webdis = free_port(), free_port(), free_port()
+    pathlib.Path(folder, "nginx.conf").write_text(
+        NGINX.format(folder=folder, static=static, lua=lua, redis=redis_port), encoding="ascii")
+    pathlib.Path(folder, "webdis.json").write_text(json.dumps({
+        "redis_host": "127.0.0.1", "redis_port": redis_port, "http_host": "127.0.0.1", "http_port": webdis, "threads": 2,
+        "pool_size": 10, "daemonize": False, "database": 0, "logfile": f"{folder}/webdis.log", "verbosity": 0,
+        "acl": [{"enabled": ["GET"]}]}), encoding="ascii")
+    stack.callback(Server([program("nginx"), "-c", f"{folder}/nginx.conf"], static, folder, "nginx-out").stop)
+    stack.callback(Server([program("webdis"), f"{folder}/webdis.json"], webdis, folder, "webdis-out").stop)
+    of_gateway = write_lines(f"{folder}/gateway.txt", (paths[number] for number in order))
+    of_redis = write_lines(f"{folder}/keys.txt", (f"/q/{number}" for number in order))
+    of_webdis = write_lines(f"{folder}/webdis.txt", (f"/GET/bench:{number}.raw" for number in order))
+    targets = {
+        "bare hyper, constant": (constant_port, of_redis), "nginx, static file": (static, of_redis),
+        "webdis": (webdis, of_webdis), "nginx + Lua + Redis": (lua, of_redis),
+        "gateway, near cache": (near.port, of_gateway), "gateway, from Redis": (redis.port, of_gateway),
+    }
+    for port, requests in targets.values():
+        with open(requests, encoding="utf-8") as file:
+            path = file.readline().strip()
+        wait(lambda: ready(port, path), f"port {port}")
+        wrk(port, requests, folder, 2)
+    measured = {name: [] for name in targets}
+    for _ in range(ROUNDS):
+        for name, (port, requests) in targets.items():
+            measured[name].append(wrk(port, requests, folder))
+    print(f"\n{CONNECTIONS} connections, Zipf over {QUESTIONS} questions, bodies of {len(typical)} bytes (median, gzip), "
+          f"median of {ROUNDS} rounds of {SECONDS} s\n")
+    print(f"{'':24}{'requests/s':>12}{'min':>10}{'max':>10}{'of bare hyper':>15}{'p50 ms':>9}{'p99 ms':>9}")
+    median = {name: statistics.median(one["rps"] for one in rounds) for name, rounds in measured.items()}
+    for name, rounds in measured.items():
+        rates = [one["rps"] for one in rounds]
+        print(f"{name:24}{median[name]:12.0f}{min(rates):10.0f}{max(rates):10.0f}"
+              f"{median[name] / median['bare hyper, constant']:15.2f}"
+              f"{statistics.median(one['p50'] for one in rounds):9.2f}{statistics.median(one['p99'] for one in rounds):9.2f}")
+    ratio = lambda one, other: round(median[one] / median[other], 3)
+    goal("near_vs_bare_hyper", ratio("gateway, near cache", "bare hyper, constant"), ">=", 0.7)
+    goal("near_vs_webdis", ratio("gateway, near cache", "webdis"), ">=", 1.5)
+    goal("redis_vs_webdis", ratio("gateway, from Redis", "webdis"), ">=", 0.9)
+    goal("redis_vs_nginx_lua", ratio("gateway, from Redis", "nginx + Lua + Redis"), ">=", 1.2)
+
+
+def protocol(*words):
+    """A command as Redis reads it."""
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+def measure(bench, *arguments):
+    done = subprocess.run([bench, *map(str, arguments)], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def clients(bench, folder, paths, near):
+    """Users who think, many connections, idle ones."""
+    listed = write_lines(f"{folder}/paths.txt", paths)
+    address = f"127.0.0.1:{near.port}"
+    users = measure(bench, "users", address, listed, 200, 20)
+    many = measure(bench, "many", address, listed, 2_000, 20)
+    idle = measure(bench, "idle", address, 10_000, near.process.pid)
+    print(f"\n{'':32}{'requests':>10}{'median ms':>11}{'p99 ms':>9}{'max ms':>9}")
+    for name, one in (("200 users, 1 s think time", users), ("2,000 connections, no pause", many)):
+        print(f"{name:32}{one['requests']:10}{one['median_ms']:11.2f}{one['p99_ms']:9.2f}{one['max_ms']:9.2f}")
+    print(f"10,000 idle connections: {idle['after_mb']:.0f} MB resident, {idle['before_mb']:.0f} MB before")
+    goal("users_200_p99_ms", round(users["p99_ms"], 2), "<", 5)
+    goal("connections_2000_errors", sum(n for status, n in many["statuses"].items() if status != "200"), "<=", 0)
+    goal("idle_10000_mb", round(idle["after_mb"]), "<", 150)
+
+
+def composed(folder, near, redis):
+    """Overviews of three random stores, no two alike, composed from day cells."""
+    rates = {}
+    for name, server, limit in (("from Redis", redis, 400), ("decoded in the near cache", near, 3_000)):
+        requests = write_lines(f"{folder}/composed.txt", questions.composed(150_000, STORES, 3))
+        wrk(server.port, requests, folder, 2)
+        rates[name] = [wrk(server.port, requests, folder) for _ in range(ROUNDS)]
+        rate = statistics.median(one["rps"] for one in rates[name])
+        key = "composed_redis_per_s" if server is redis else "composed_near_per_s"
+        goal(key, round(rate), ">=", limit)
+    print(f"\n{'overview of 3 random stores':32}{'per second':>11}{'p50 ms':>9}{'p99 ms':>9}")
+    for name, rounds in rates.items():
+        print(f"{name:32}" + "".join(f"{statistics.median(one[key] for one in rounds):{width}.{digits}f}"
+                                     for key, width, digits in (("rps", 11, 0), ("p50", 9, 2), ("p99", 9, 2))))
+
+
+def dropped(folder):
+    """Records that the access logs lost, as the gateways say in their own logs."""
+    told = sum(len(re.findall(rb"access.log.*dropped", pathlib.Path(folder, f"{name}.log").read_bytes()))
+               for name in ("near", "redis"))
+    goal("access_log_drops", told, "<=", 0)
+
+
+def crowd(programs, bench, folder, environment, redis_port):
+    """A store that is not cached, its diagnosis asked for once, and then another's by a thousand at the same moment."""
+    subprocess.run([program("redis-cli"), "-p", str(redis_port), "flushall"], check=True, capture_output=True)
+    with contextlib.ExitStack() as stack:
+        server = gateway(programs, folder, environment, "cold", True, stack)
+        get(server.port, "/v1/stores")
+        cold = []
+        for store in STORES[:5]:
+            start = time.perf_counter()
+            status, headers, _ = get(server.port, f"/v1/diagnosis?stores={store}")
+            cold.append((time.perf_counter() - start) * 1e3)
+            if status != 200 or not headers["X-Cache"].startswith("source"):
+                sys.exit(f"error: a cold diagnosis is {status} from {headers['X-Cache']}")
+        one = measure(bench, "crowd", f"127.0.0.1:{server.port}", f"/v1/diagnosis?stores={STORES[50]}", 1_000)
+        print(f"\na cold store's diagnosis from PostgreSQL, 30,000 lines: {statistics.median(cold):.0f} ms, max {max(cold):.0f}")
+        print(f"1,000 askers of one cold question: {one['answers']['statuses']}, {one['answers']['outcomes']}, the last "
+              f"{one['last_after_first_ms']:.0f} ms after the first")
+        goal("cold_diagnosis_ms", round(statistics.median(cold)), "<", 150)
+        goal("crowd_last_after_first_ms", round(one["last_after_first_ms"]), "<", 50)
+        goal("crowd_not_200", sum(n for status, n in one["answers"]["statuses"].items() if status != "200"), "<=", 0)
+
+
+main()
