@@ -100,8 +100,7 @@ impl Client {
     async fn connect(address: &str) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let _ = stream.set_nodelay(true);
-        let (sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         let mut task = JoinSet::new();
         task.spawn(async move { drop(connection.await) });
         Self { sender, _connection: task }

@@ -14,6 +14,7 @@ pub mod cli;
 mod csv;
 pub mod ladder;
 mod negotiate;
+pub mod openapi;
 pub mod order_pages;
 pub mod problem;
 mod refusal;

@@ -1,6 +1,7 @@
 //! Errors as RFC 9457 problem documents: the only place that turns errors into status codes.
 
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::answers::parameters::{ParameterError, ParametersError};
 use shared::entry::EncodeError;
@@ -24,14 +25,22 @@ pub struct Problem {
     pub retry_after: Option<u32>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// The document, as it is sent.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct Body<'a> {
+    /// A page on this kind of problem; none is there yet.
     r#type: &'static str,
+    /// The status in words.
     title: &'a str,
+    /// HTTP status.
     status: u16,
+    /// What is wrong, and what to do.
     detail: &'a str,
+    /// Bad parameters, all at once.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [ParameterError],
+    /// As in `X-Request-Id`.
     request_id: &'a str,
 }
 

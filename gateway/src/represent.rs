@@ -11,9 +11,11 @@ use http_body_util::Full;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::answers::documents;
+use shared::answers::parameters::Route;
 use shared::answers::response::{GZIP_FROM, Meta, entity_tag, json_body};
 use shared::entry;
 use shared::model::Document;
+use shared::model::query::{Granularity, ProductSort, SortOrder, StoreSort};
 
 use crate::csv::Table;
 use crate::ladder::{Answer, Content};
@@ -59,16 +61,35 @@ pub(crate) fn order_shape() -> Shape {
     Shape { table: Some(crate::csv::order_table()), pack: pack::<documents::OrderPage> }
 }
 
+/// The media types of a route's document.
+pub(crate) fn media_types(route: &Route) -> Vec<&'static str> {
+    let shape = match route {
+        Route::Orders(_) => order_shape(),
+        Route::Stores => shape(Document::Stores),
+        Route::Overview => shape(Document::Overview),
+        Route::Trend => shape(Document::Trend(Granularity::Day)),
+        Route::Channels => shape(Document::Channels),
+        Route::StoreTable => shape(Document::StoreTable(StoreSort::Sales, SortOrder::Descending)),
+        Route::Products => shape(Document::Products(ProductSort::Units, 1)),
+        Route::Diagnosis => shape(Document::Diagnosis),
+    };
+    shape.offered().iter().map(|format| format.content_type()).collect()
+}
+
 impl Shape {
+    fn offered(&self) -> &'static [Format] {
+        match self.table {
+            Some(_) => &[Format::Json, Format::MessagePack, Format::Csv],
+            None => &[Format::Json, Format::MessagePack],
+        }
+    }
+
     /// The representation that the client wants.
     ///
     /// # Errors
     /// 406 if it wants none of those that there are.
     pub(crate) fn negotiate(&self, headers: &HeaderMap) -> Result<Format, Problem> {
-        let offered: &[Format] = match self.table {
-            Some(_) => &[Format::Json, Format::MessagePack, Format::Csv],
-            None => &[Format::Json, Format::MessagePack],
-        };
+        let offered = self.offered();
         let names: Vec<&str> = offered.iter().map(|format| format.content_type()).collect();
         negotiate::format(headers, offered).ok_or_else(|| Problem::not_acceptable(&names.join(", ")))
     }

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body as _;
 use shared::answers::parameters::{self, Asked, OrdersAsk, Route};
-use shared::answers::response::Meta;
+use shared::answers::response::{JSON, Meta};
 use shared::model::{Ask, Document, Query};
 use shared::runtime::now_ms;
 
@@ -17,7 +17,7 @@ use crate::access_log::{Details, Pending};
 use crate::app::{App, Front};
 use crate::negotiate::Format;
 use crate::problem::Problem;
-use crate::{ladder, order_pages, represent};
+use crate::{ladder, openapi, order_pages, represent};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over.
@@ -99,7 +99,7 @@ async fn route<B>(front: &Front, request: &Request<B>) -> Result<Response<Respon
     }
     let path = uri.path();
     let route = Route::of(path);
-    if route.is_none() && !matches!(path, "/livez" | "/readyz") {
+    if route.is_none() && !matches!(path, "/livez" | "/readyz" | "/openapi.json") {
         return Err(Problem::unknown_path(path));
     }
     match *request.method() {
@@ -114,6 +114,7 @@ async fn route<B>(front: &Front, request: &Request<B>) -> Result<Response<Respon
     }
     match (path, route) {
         ("/livez", _) => Ok(plain(StatusCode::OK, "alive\n".to_owned())),
+        ("/openapi.json", _) => Ok(described()),
         (_, Some(route)) => match front.app() {
             Some(app) => question(app, request, &route).await,
             None => Err(Problem::starting()),
@@ -126,6 +127,12 @@ fn plain(status: StatusCode, text: String) -> Response<ResponseBody> {
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+fn described() -> Response<ResponseBody> {
+    let mut response = Response::new(Full::new(openapi::json()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     response
 }
 

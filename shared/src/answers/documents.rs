@@ -2,6 +2,7 @@
 
 mod order_page;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Metrics;
@@ -17,7 +18,7 @@ macro_rules! with_metrics {
     ($(#[$doc:meta])* $name:ident { $($(#[$before_doc:meta])* $before:ident: $before_type:ty,)* }
      { $($(#[$after_doc:meta])* $after:ident: $after_type:ty,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[allow(missing_docs, reason = "the 21 metrics are those of the domain page, by name")]
         pub struct $name {
             $($(#[$before_doc])* pub $before: $before_type,)*
@@ -154,14 +155,14 @@ with_metrics! {
 }
 
 /// `GET /v1/stores`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoreList {
     /// By id.
     pub stores: Vec<StoreEntry>,
 }
 
 /// One store of the list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoreEntry {
     /// Identity.
     pub store_id: String,
@@ -178,7 +179,7 @@ pub struct StoreEntry {
 }
 
 /// Change of the main metrics: percent from exact values, of the rate in points of the rates shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as the metrics")]
 pub struct Change {
     pub orders: Decimal2,
@@ -191,7 +192,7 @@ pub struct Change {
 }
 
 /// `GET /v1/metrics/overview`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overview {
     /// The range.
     pub current: MetricsDocument,
@@ -206,21 +207,21 @@ pub struct Overview {
 }
 
 /// `GET /v1/metrics/trend`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trend {
     /// Every bucket that meets the range, ascending.
     pub buckets: Vec<TrendBucket>,
 }
 
 /// `GET /v1/metrics/channels`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Channels {
     /// By orders descending, then name.
     pub channels: Vec<ChannelRow>,
 }
 
 /// `GET /v1/metrics/stores`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoreTable {
     /// In the order asked for.
     pub stores: Vec<StoreRow>,
@@ -229,7 +230,7 @@ pub struct StoreTable {
 }
 
 /// Something out of the ordinary about a store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Anomaly {
     /// Which metric.
     pub metric: AnomalyMetric,
@@ -242,7 +243,7 @@ pub struct Anomaly {
 }
 
 /// Metrics that are watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "named as the metrics")]
 pub enum AnomalyMetric {
@@ -253,7 +254,7 @@ pub enum AnomalyMetric {
 }
 
 /// How grave an anomaly is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "plain words")]
 pub enum Severity {
@@ -262,14 +263,14 @@ pub enum Severity {
 }
 
 /// `GET /v1/metrics/products`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Products {
     /// In the order asked for, cut at the limit.
     pub products: Vec<ProductEntry>,
 }
 
 /// One product of one store.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProductEntry {
     /// Store.
     pub store_id: String,

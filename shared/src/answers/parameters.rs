@@ -5,19 +5,20 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::orders::Cursor;
 use crate::model::query::{Granularity, MAX_STORES, ProductSort, SortOrder, StoreSort};
 use crate::model::{Ask, ChannelFilter, Day, Document};
 
-const DEFAULT_PRODUCTS: u16 = 20;
-const MAX_PRODUCTS: u16 = 200;
-const DEFAULT_LINES: u16 = 100;
-const MAX_LINES: u16 = 1000;
+/// Products of a list unless told otherwise, and at most.
+pub const PRODUCTS: (u16, u16) = (20, 200);
+/// Lines of a page unless told otherwise, and at most.
+pub const LINES: (u16, u16) = (100, 1000);
 
 /// One bad parameter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ParameterError {
     /// Which.
     pub parameter: String,
@@ -105,6 +106,37 @@ impl Route {
         })
     }
 
+    /// All routes; that of order lines for the store `{id}`.
+    #[must_use]
+    pub fn all() -> [Self; 8] {
+        let orders = Self::Orders("{id}".to_owned());
+        [
+            Self::Stores,
+            Self::Overview,
+            Self::Trend,
+            Self::Channels,
+            Self::StoreTable,
+            Self::Products,
+            Self::Diagnosis,
+            orders,
+        ]
+    }
+
+    /// Its path, with `{id}` for the store.
+    #[must_use]
+    pub const fn template(&self) -> &'static str {
+        match self {
+            Self::Stores => "/v1/stores",
+            Self::Overview => "/v1/metrics/overview",
+            Self::Trend => "/v1/metrics/trend",
+            Self::Channels => "/v1/metrics/channels",
+            Self::StoreTable => "/v1/metrics/stores",
+            Self::Products => "/v1/metrics/products",
+            Self::Diagnosis => "/v1/diagnosis",
+            Self::Orders(_) => "/v1/stores/{id}/orders",
+        }
+    }
+
     /// All kinds.
     pub const KINDS: [&str; 8] =
         ["stores", "overview", "trend", "channels", "store_table", "products", "diagnosis", "orders"];
@@ -124,7 +156,9 @@ impl Route {
         }
     }
 
-    fn parameters(&self) -> &'static [&'static str] {
+    /// The parameters that it has.
+    #[must_use]
+    pub const fn parameters(&self) -> &'static [&'static str] {
         match self {
             Self::Stores => &[],
             Self::Overview => &["stores", "from", "to", "channel"],
@@ -177,11 +211,11 @@ pub fn read(route: &Route, query: &str) -> Result<Asked, ParametersError> {
         }
         Route::Products => {
             let sort = parameters.choice("sort", ProductSort::ALL, ProductSort::as_str, ProductSort::Units);
-            Document::Products(sort, parameters.limit(DEFAULT_PRODUCTS, MAX_PRODUCTS))
+            Document::Products(sort, parameters.limit(PRODUCTS))
         }
         Route::Diagnosis => Document::Diagnosis,
         Route::Orders(id) => {
-            let limit = parameters.limit(DEFAULT_LINES, MAX_LINES);
+            let limit = parameters.limit(LINES);
             let cursor = parameters.cursor();
             let store_id = decode(id, false).map(Cow::into_owned);
             if store_id.is_none() {
@@ -265,7 +299,7 @@ impl<'a> Parameters<'a> {
         default
     }
 
-    fn limit(&mut self, default: u16, most: u16) -> u16 {
+    fn limit(&mut self, (default, most): (u16, u16)) -> u16 {
         let Some(text) = self.one("limit") else { return default };
         let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         match text.parse::<u16>() {
@@ -346,16 +380,15 @@ mod tests {
 
     #[test]
     fn kinds_are_the_names_of_documents() {
-        for path in ["stores", "metrics/overview", "metrics/trend", "metrics/channels", "metrics/stores"]
-            .into_iter()
-            .chain(["metrics/products", "diagnosis"])
-        {
-            let route = Route::of(&format!("/v1/{path}")).unwrap();
+        let (documents, orders) = (Route::all().into_iter().take(7), Route::all().into_iter().next_back());
+        assert_eq!(orders.unwrap().kind(), "orders");
+        for route in documents {
+            assert_eq!(Route::of(route.template()), Some(route.clone()));
             let Asked::Document(ask) = read(&route, "").unwrap() else { panic!() };
             assert_eq!(ask.document.name(), route.kind());
             assert!(Route::KINDS.contains(&route.kind()));
         }
-        assert!(Route::KINDS.contains(&Route::Orders("a".into()).kind()));
+        assert_eq!(Route::all().map(|route| route.kind()), Route::KINDS);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The JSON response of a document, byte by byte: made by the gateway from a document, and by the warmer ahead of time
 //! (L4). Both make it here, so both make the same.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -13,7 +14,7 @@ pub const JSON: &str = "application/json";
 pub const GZIP_FROM: usize = 860;
 
 /// What the envelope says beside `data`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Meta {
     /// Stores selected.
     pub stores: u64,

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Day;
 use crate::model::number::{Decimal1, Decimal2};
 
 /// `GET /v1/diagnosis`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Diagnosis {
     /// The day under diagnosis.
     pub as_of: Option<Day>,
@@ -29,7 +30,7 @@ pub struct Diagnosis {
 /// Counts by channel, ascending by name.
 pub type ChannelCounts = BTreeMap<String, u64>;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as the rules of the diagnosis")]
 pub struct Urgent {
     pub loss_orders: LossOrders,
@@ -38,7 +39,7 @@ pub struct Urgent {
     pub price_below_cost: PriceBelowCost,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as the rules of the diagnosis")]
 pub struct Watch {
     pub traffic_drop: TrafficDrop,
@@ -49,7 +50,7 @@ pub struct Watch {
     pub margin_drop: MarginDrop,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as the rules of the diagnosis")]
 pub struct Highlights {
     pub hot_products: HotProducts,
@@ -57,7 +58,7 @@ pub struct Highlights {
 }
 
 /// Which way a daily count goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "plain words")]
 pub enum Direction {
@@ -69,7 +70,7 @@ pub enum Direction {
 }
 
 /// Today against the mean of the three days before.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "plain words")]
 pub struct DailyTrend {
     pub direction: Direction,
@@ -77,7 +78,7 @@ pub struct DailyTrend {
     pub change_percent: Option<Decimal1>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct LossOrders {
     pub count: u64,
@@ -86,7 +87,7 @@ pub struct LossOrders {
     pub trend: DailyTrend,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct HighDelivery {
     pub count: u64,
@@ -96,7 +97,7 @@ pub struct HighDelivery {
     pub trend: DailyTrend,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct Distance {
     #[serde(rename = "0-3km")]
@@ -109,7 +110,7 @@ pub struct Distance {
     pub beyond: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct StockOut {
     pub count: u64,
@@ -120,7 +121,7 @@ pub struct StockOut {
     pub products: Vec<StockOutProduct>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct StockOutProduct {
     pub store_id: String,
@@ -131,7 +132,7 @@ pub struct StockOutProduct {
     pub loss: Decimal2,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct PriceBelowCost {
     pub count: u64,
@@ -141,7 +142,7 @@ pub struct PriceBelowCost {
     pub products: Vec<BelowCostProduct>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct BelowCostProduct {
     pub store_id: String,
@@ -151,7 +152,7 @@ pub struct BelowCostProduct {
     pub loss: Decimal2,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct TrafficDrop {
     pub count: u64,
@@ -159,7 +160,7 @@ pub struct TrafficDrop {
     pub products: Vec<TrafficProduct>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct TrafficProduct {
     pub store_id: String,
@@ -169,7 +170,7 @@ pub struct TrafficProduct {
     pub after: Decimal1,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct SlowMovers {
     pub count: u64,
@@ -177,7 +178,7 @@ pub struct SlowMovers {
     pub products: Vec<SlowProduct>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct SlowProduct {
     pub store_id: String,
@@ -187,7 +188,7 @@ pub struct SlowProduct {
     pub stock_cost: Decimal2,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct FirstSale {
     pub count: u64,
@@ -197,21 +198,21 @@ pub struct FirstSale {
     pub top_rate_category: Option<TopRateCategory>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct TopCategory {
     pub category: String,
     pub amount: Decimal2,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct TopRateCategory {
     pub category: String,
     pub rate: Decimal1,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct MarginDrop {
     pub count: u64,
@@ -220,7 +221,7 @@ pub struct MarginDrop {
     pub products: Vec<MarginProduct>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct Bands {
     pub drop_5: u64,
@@ -229,7 +230,7 @@ pub struct Bands {
     pub drop_20: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct MarginProduct {
     pub store_id: String,
@@ -240,7 +241,7 @@ pub struct MarginProduct {
     pub loss: Decimal2,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct HotProducts {
     pub count: u64,
@@ -251,7 +252,7 @@ pub struct HotProducts {
     pub products: Vec<HotProduct>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct HotProduct {
     pub store_id: String,
@@ -262,7 +263,7 @@ pub struct HotProduct {
     pub streak: u32,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct HighProfit {
     pub count: u64,
@@ -270,7 +271,7 @@ pub struct HighProfit {
     pub products: Vec<HighProfitProduct>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as in the rule")]
 pub struct HighProfitProduct {
     pub store_id: String,

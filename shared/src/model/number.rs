@@ -1,7 +1,9 @@
 //! How amounts and rates are written: exact decimals in JSON, float 64 in MessagePack.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::money::{div_half_even, write_decimal};
@@ -35,6 +37,21 @@ impl<const PLACES: u32> Decimal<PLACES> {
     #[allow(clippy::cast_precision_loss, reason = "MessagePack carries amounts as float 64")]
     fn as_f64(self) -> f64 {
         self.0 as f64 / 10f64.powi(PLACES.cast_signed())
+    }
+}
+
+impl<const PLACES: u32> JsonSchema for Decimal<PLACES> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Decimal{PLACES}").into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // No multipleOf: in binary floating point 0.07 is no multiple of 0.01.
+        json_schema!({ "type": "number" })
     }
 }
 

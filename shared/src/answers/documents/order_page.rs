@@ -1,11 +1,12 @@
 //! The shape of a page of order lines.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::number::Decimal6;
 
 /// `GET /v1/stores/{id}/orders`: one page of lines.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPage {
     /// By ordered_at, order_id, position.
     pub lines: Vec<OrderLine>,
@@ -14,7 +15,7 @@ pub struct OrderPage {
 }
 
 /// One order line as stored after reading.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "named as the columns")]
 pub struct OrderLine {
     pub order_id: String,
