@@ -17,6 +17,10 @@ CHANGES = 200
 CYCLES = 20
 # Longest wait for anything.
 LIMIT = 120
+# Different questions of the log that a soak begins with: more than are remembered (`heat.questions`), so that memory is
+# as full as it gets.
+REMEMBERED = 60_000
+KINDS = ("overview", "trend", "channels", "products")
 
 
 class Warmer:
@@ -61,10 +65,11 @@ def wait(check, what, process=None):
 def measure(warmer, gateway, psql, redis_cli, environment, folder, port, soak_minutes):
     """What `goals` makes goals of: the first cycle, quiet cycles, waits for changes, resident memory, the soak's memory."""
     settings = os.path.join(folder, "settings.toml")
-    log = os.path.join(folder, "access.log")
+    log, earlier = os.path.join(folder, "access.log"), os.path.join(folder, "earlier.log")
     with open(settings, "w") as file:
         file.write('[log]\nformat = "json"\n[changes]\nmode = "trigger"\n[warm]\ninterval = "1s"\n'
-                   f'state = "{folder}/state"\n[admin]\nlisten = ""\n[access_log]\npath = "{log}"\n')
+                   f'state = "{folder}/state"\n[admin]\nlisten = ""\n[access_log]\npath = "{log}"\n'
+                   f'[heat]\nlogs = ["{log}", "{earlier}"]\n')
     subprocess.run([*psql, "-f", os.path.join(os.path.dirname(__file__), "../../config/changes.sql"),
                     "-c", "SELECT hotshelf_watch('orders')"], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -84,7 +89,7 @@ def measure(warmer, gateway, psql, redis_cli, environment, folder, port, soak_mi
         quiet = running.cycles[at:at + CYCLES]
         waits = changes(psql, port)
         resident = running.resident_mb()
-        return first, quiet, waits, resident, soak(psql, port, running, soak_minutes)
+        return first, quiet, waits, resident, soak(psql, port, running, earlier, soak_minutes)
     finally:
         serving.terminate()
         serving.wait()
@@ -149,9 +154,23 @@ def changes(psql, port):
     return waits
 
 
-def soak(psql, port, running, minutes):
+def remember(data, path):
+    """A log of as many different questions as fill what is remembered, all of the last minute."""
+    now = int(time.time() * 1000)
+    with open(path, "w", encoding="utf-8") as log:
+        for number in range(REMEMBERED):
+            (store, day), (other, _) = data.pick(), data.pick()
+            query = f"stores={store},{other}&from={min(day, data.days[-7])}&to={day if day > data.days[-7] else data.days[-1]}"
+            log.write(json.dumps({"v": 1, "type": "request", "time": now - 60_000 + number, "path": "/v1/metrics/" +
+                                  data.choice.choice(KINDS), "query": query, "last_day": data.days[-1], "status": 200,
+                                  "outcome": "source"}, separators=(",", ":")) + "\n")
+
+
+def soak(psql, port, running, earlier, minutes):
     """Resident memory in MB every 10 s while one line a second changes and twenty questions a second are asked."""
     data, client, samples = Data(psql), http.client.HTTPConnection("127.0.0.1", port), []
+    if minutes:
+        remember(data, earlier)
     end = time.monotonic() + minutes * 60
     tick = 0
     while time.monotonic() < end:
@@ -160,8 +179,7 @@ def soak(psql, port, running, minutes):
         for _ in range(20):
             store, day = data.pick()
             other, _ = data.pick()
-            kind = data.choice.choice(["overview", "trend", "channels", "products"])
-            path = f"/v1/metrics/{kind}?stores={store},{other}&from={min(day, data.days[-7])}"
+            path = f"/v1/metrics/{data.choice.choice(KINDS)}?stores={store},{other}&from={min(day, data.days[-7])}"
             status, _ = ask(client, path)
             if status != 200:
                 sys.exit(f"error: {path} answers {status}")

@@ -4,6 +4,12 @@ use serde_json::{Value, json};
 use shared::answers::parameters::{LINES, PRODUCTS, Route};
 use shared::model::query::{Granularity, MAX_DAYS, MAX_STORES, ProductSort, SortOrder, StoreSort};
 
+/// A cursor: microseconds since 1970, position, order id in percent-encoded UTF-8.
+const CURSOR: &str = concat!(
+    "^([0-9]{1,15}|[1-6][0-9]{15}|7[01][0-9]{14})\\.[0-9]{1,9}\\.([^%]|%[0-7][0-9A-F]|",
+    "%(C[2-9A-F]|D[0-9A-F])%[89AB][0-9A-F]|%E[1-9A-CE-F](%[89AB][0-9A-F]){2}|%F[1-3](%[89AB][0-9A-F]){3})*$"
+);
+
 /// The parameters of a route's path and query.
 pub(super) fn of(route: &Route) -> Vec<Value> {
     let path = matches!(route, Route::Orders(_)).then(|| {
@@ -43,7 +49,7 @@ fn parameter(route: &Route, name: &str) -> Value {
             let schema = json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default });
             ("Most items.".to_owned(), schema)
         }
-        _ => ("`next` of the page before.".to_owned(), json!({ "type": "string", "minLength": 1 })),
+        _ => ("`next` of the page before.".to_owned(), json!({ "type": "string", "pattern": CURSOR })),
     };
     json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
 }

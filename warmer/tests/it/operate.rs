@@ -53,7 +53,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         // A cycle comes only when it is asked for, and changes are told by nobody.
         let text = format!(
-            "[redis]\nurl = {:?}\nprefix = {PREFIX:?}\nconnect_timeout = \"10s\"\nbulk_timeout = \"10s\"\n\
+            "[redis]\nurl = {:?}\nprefix = {PREFIX:?}\nconnect_timeout = \"10s\"\ncommand_timeout = \"10s\"\nbulk_timeout = \"10s\"\n\
              [postgres]\nurl = {url:?}\n[changes]\nmode = \"off\"\n\
              [warm]\ninterval = \"1h\"\nlease = \"3s\"\nhot_share = 0.3\n",
             server.url()

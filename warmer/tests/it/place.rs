@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::cache::{Cache, Levels, Patience, Read, RedisCache};
+use shared::cache::{Cache, Levels, Patience, Read, RedisCache, RedisSettings};
 use shared::config::{ChangeMode, Settings};
 use shared::keys::{Keys, Slot};
 use shared::model::Directory;
 use shared::runtime::ComputePool;
 use shared::source::Source;
-use shared::source::postgres::{PostgresSource, SCHEMA};
+use shared::source::postgres::{PostgresSettings, PostgresSource, SCHEMA};
 use testkit::{PostgresServer, RedisServer, wait_until};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -21,6 +21,8 @@ use warmer::scope::{Extent, Scope};
 use warmer::warming::Warming;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// For one call of Redis.
+const ONE_CALL: Duration = Duration::from_secs(10);
 /// Days from 2026-03-01 on.
 pub(crate) const DAYS: u64 = 30;
 pub(crate) const STORES: u64 = 4;
@@ -57,9 +59,7 @@ impl Place {
         let (postgres, client) = server.database_after(&[SCHEMA, ROWS]).await;
         let redis = RedisServer::start().await;
         let mut settings = Settings::load(&[], &|_| None).unwrap();
-        settings.redis.url = redis.url();
-        settings.redis.connect_timeout = Duration::from_secs(10);
-        settings.redis.bulk_timeout = Duration::from_secs(10);
+        settings.redis = patient(&redis);
         settings.postgres.url = postgres.clone();
         settings.retention_days = 60;
         settings.changes.mode = mode;
@@ -91,11 +91,13 @@ impl Place {
         Warming::new(settings, Source::Postgres(source), levels, ComputePool::new(2, 16).unwrap())
     }
 
-    /// As it would be without a proxy.
+    /// As it would be without a proxy, and with patience: what is looked up to be compared must not depend on how busy
+    /// the machine is.
     fn direct(&self) -> Settings {
         let mut settings = self.settings.clone();
-        settings.redis.url = self.redis.url();
-        settings.postgres.url.clone_from(&self.postgres);
+        settings.redis = patient(&self.redis);
+        settings.postgres =
+            PostgresSettings { url: self.postgres.clone(), wait_timeout: PATIENCE, ..PostgresSettings::default() };
         settings
     }
 
@@ -175,6 +177,16 @@ impl Place {
             let shown: Vec<String> = differ.map(|(a, b)| format!("fresh {a:.400}\n live {b:.400}")).collect();
             panic!("{after}:\n{}", shown.join("\n"));
         }
+    }
+}
+
+fn patient(redis: &RedisServer) -> RedisSettings {
+    RedisSettings {
+        url: redis.url(),
+        connect_timeout: ONE_CALL,
+        command_timeout: ONE_CALL,
+        bulk_timeout: ONE_CALL,
+        ..RedisSettings::default()
     }
 }
 
