@@ -64,12 +64,21 @@ async fn start() -> Result<ExitCode, ExitCode> {
         settings.gateway.listen = cli.listen;
     }
     if cli.check_config {
+        check_files(&settings).map_err(|error| program::wrong_settings(&error))?;
         println!("the settings fit");
         return Ok(ExitCode::SUCCESS);
     }
     program::start_log(&settings)?;
     let tls = Tls::load(&settings.tls).map_err(|error| program::wrong_settings(&error))?;
     Ok(program::end(run(&settings, tls, cli.insecure).await))
+}
+
+/// Whether the files that settings name can be used: certificates, keys, passwords. Connects to nothing.
+fn check_files(settings: &Settings) -> anyhow::Result<()> {
+    Tls::load(&settings.tls)?;
+    PostgresSource::new(&settings.postgres)?;
+    RedisCache::connect(&settings.redis)?;
+    Ok(())
 }
 
 async fn run(settings: &Settings, tls: Option<Tls>, insecure: bool) -> anyhow::Result<ExitCode> {

@@ -257,19 +257,18 @@ pub fn explain(section: &str, error: &(dyn Error + 'static)) -> Option<(String, 
     }
 }
 
-/// The error of TLS in a chain of errors; an I/O error hides the one inside it from its own chain.
+/// The error of TLS in a chain of errors. I/O errors and shared errors hide the one inside them from their chain.
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     if let Some(found) = error.downcast_ref::<rustls::Error>() {
         return Some(found);
     }
-    let inner: Option<&'a (dyn Error + 'static)> = match error.downcast_ref::<io::Error>() {
-        Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
-        None => match error.downcast_ref::<Arc<io::Error>>() {
-            Some(io) => return cause(io.as_ref()),
-            None => error.source(),
-        },
-    };
-    cause(inner?)
+    if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        return cause(shared.as_ref());
+    }
+    match error.downcast_ref::<io::Error>() {
+        Some(io) => cause(io.get_ref()?),
+        None => cause(error.source()?),
+    }
 }
 
 #[cfg(test)]
@@ -297,6 +296,7 @@ mod tests {
     fn the_cause_is_found_behind_io_errors() {
         let tls = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
         let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, tls));
+        let error: Arc<dyn Error + Send + Sync> = Arc::new(error);
         let (what, remedy) = explain("redis", &error).unwrap();
         assert!(what.contains("not trusted") && remedy.contains("set redis.ca"), "{what}; {remedy}");
         assert_eq!(explain("redis", &io::Error::other("else")), None);

@@ -77,8 +77,8 @@ pub(super) async fn drive<C: GracefulConnection>(
         tokio::select! {
             biased;
             ended = connection.as_mut() => return ended.map(|()| End::Closed),
-            // Its sender lives as long as any connection.
-            _ = phase.changed() => {}
+            // Without a sender nobody serves any more.
+            changed = phase.changed() => if changed.is_err() { return Ok(End::Over) },
             () = tokio::time::sleep_until(wake.into()) => {}
         }
     }

@@ -1,18 +1,21 @@
 //! Connections and their limits, on real sockets: both versions of HTTP, clients that dawdle, too many of them, and a
 //! gateway that stops.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateway::{App, Front};
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use testkit::wait_until;
+use shared::config::GatewaySettings;
+use testkit::{PostgresServer, postgres_client, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client;
-use crate::fixture::Gateway;
+use crate::fixture::{self, Gateway};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(200);
@@ -131,6 +134,26 @@ async fn who_takes_no_answer_is_cut_off() {
 }
 
 #[tokio::test]
+async fn who_takes_no_answer_over_http2_is_cut_off() {
+    let change = |settings: &mut GatewaySettings| {
+        (settings.idle_timeout, settings.write_timeout) = (SHORT, SHORT);
+    };
+    let gateway = Gateway::bare(change).await;
+    let stream = TokioIo::new(connect(&gateway).await);
+    // Room for less than the answer, and never more.
+    let mut http2 = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    http2.initial_stream_window_size(1);
+    let (mut asking, connection) = http2.handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let uri = format!("http://{}/livez", gateway.address);
+    let answer = asking.send_request(Request::get(uri).body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let ended = tokio::time::timeout(LIMIT, connection).await;
+    assert!(ended.is_ok(), "a stream that stands still must not hold its connection");
+    drop(answer);
+}
+
+#[tokio::test]
 async fn one_client_too_many_is_told_so() {
     let gateway = Gateway::bare(|settings| settings.max_connections = 2).await;
     let (mut one, mut two) = (connect(&gateway).await, connect(&gateway).await);
@@ -221,4 +244,51 @@ async fn who_has_just_connected_is_still_answered() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     closed("an idle connection", &mut idle).await;
     tokio::time::timeout(LIMIT, gateway.stopped()).await.unwrap();
+}
+
+/// Log lines of this test, which runs on one thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn requests_that_do_not_finish_are_named_and_cut() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let _log = tracing::subscriber::set_default(subscriber);
+    let server = PostgresServer::shared().await;
+    let url = server.fresh_database().await;
+    let source = fixture::postgres(&url).await;
+    let blocker = postgres_client(&url).await;
+    blocker.batch_execute("BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let front = Front::new();
+    let levels = fixture::levels(fixture::memory());
+    front.open(App::new(&fixture::settings(), levels, source, fixture::compute()));
+    let settings = GatewaySettings { drain_timeout: SHORT, ..fixture::settings().gateway };
+    let mut gateway = Gateway::serve(front, fixture::local().await, settings);
+
+    let mut stream = connect(&gateway).await;
+    stream.write_all(b"GET /v1/stores? HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    wait_until("the request to wait for the database", LIMIT, async || {
+        blocker.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) > 0
+    })
+    .await;
+    gateway.ask_to_stop();
+    tokio::time::timeout(LIMIT, gateway.stopped()).await.expect("not longer than the drain limit");
+    closed("a request that did not finish", &mut stream).await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let named = log.lines().find(|line| line.contains("did not finish in time")).unwrap_or_default();
+    assert!(named.contains("path=\"/v1/stores\"") && named.contains("age_ms="), "{log}");
 }

@@ -86,10 +86,10 @@ mod tests {
         ];
         for (mode, ssl, trust) in modes {
             let mode = if mode.is_empty() { String::new() } else { format!("sslmode={mode}") };
-            let (config, found) = parse(&format!("postgres://u@h:1/d?{mode}&keepalives=1"), false).unwrap();
+            let (config, found) = parse(&format!("postgres://u@h:1/d?{mode}"), false).unwrap();
             assert_eq!((config.get_ssl_mode(), found), (ssl, trust), "{mode}");
             assert_eq!(config.get_dbname(), Some("d"));
-            let (config, found) = parse(&format!("host=h {mode} user=u"), false).unwrap();
+            let (config, found) = parse(&format!("host=h {mode} user=u dbname=d"), false).unwrap();
             assert_eq!((config.get_ssl_mode(), found), (ssl, trust), "{mode}");
         }
     }
