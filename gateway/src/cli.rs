@@ -1,21 +1,25 @@
 //! The gateway's command line.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
 use shared::cache::{Cache, Levels, RedisCache};
-use shared::config::Settings;
+use shared::config::{ListenAddress, Settings};
 use shared::keys::Keys;
-use shared::runtime::{ComputePool, program, shutdown};
+use shared::runtime::{ComputePool, ReloadSignal, program, shutdown};
 use shared::source::Source;
 use shared::source::postgres::PostgresSource;
 use tokio::net::TcpListener;
 
 use crate::access_log::AccessLog;
-use crate::server;
+use crate::server::{self, Listeners, Tls};
 use crate::{App, Front};
+
+/// Whether requests need a token.
+const HAS_TOKENS: bool = false;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -30,9 +34,12 @@ struct Cli {
     /// Settings file; later ones override earlier ones
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
-    /// Address and port, instead of gateway.listen
+    /// Address and port, or unix:/path, instead of gateway.listen; may be given several times
     #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: Option<String>,
+    listen: Vec<ListenAddress>,
+    /// Listen where other machines can connect although there are no tokens
+    #[arg(long)]
+    insecure: bool,
     /// Address of Redis, instead of redis.url
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
@@ -53,20 +60,34 @@ async fn start() -> Result<ExitCode, ExitCode> {
     let cli: Cli = program::command_line()?;
     let given = [("HOTSHELF_REDIS_URL", &cli.redis), ("HOTSHELF_POSTGRES_URL", &cli.postgres)];
     let mut settings = program::settings(&cli.config, &given)?;
-    if let Some(listen) = cli.listen {
-        settings.gateway.listen = listen;
+    if !cli.listen.is_empty() {
+        settings.gateway.listen = cli.listen;
     }
     if cli.check_config {
+        check_files(&settings).map_err(|error| program::wrong_settings(&error))?;
         println!("the settings fit");
         return Ok(ExitCode::SUCCESS);
     }
     program::start_log(&settings)?;
-    Ok(program::end(run(&settings).await))
+    let tls = Tls::load(&settings.tls).map_err(|error| program::wrong_settings(&error))?;
+    Ok(program::end(run(&settings, tls, cli.insecure).await))
 }
 
-async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+/// Whether the files that settings name can be used: certificates, keys, passwords. Connects to nothing.
+fn check_files(settings: &Settings) -> anyhow::Result<()> {
+    Tls::load(&settings.tls)?;
+    PostgresSource::new(&settings.postgres)?;
+    RedisCache::connect(&settings.redis)?;
+    Ok(())
+}
+
+async fn run(settings: &Settings, tls: Option<Tls>, insecure: bool) -> anyhow::Result<ExitCode> {
     // Listens before anything else, so that a restart refuses no connection for longer than it must.
-    let listener = bind(&settings.gateway.listen).await?;
+    let listeners = match Listeners::open(&settings.gateway, HAS_TOKENS, insecure).await {
+        Ok(listeners) => listeners.with_tls(tls.clone()),
+        Err(error) if error.is_of_settings() => return Ok(program::wrong_settings(&error)),
+        Err(error) => return Err(error.into()),
+    };
     let source = PostgresSource::new(&settings.postgres)?;
     let cache = RedisCache::connect(&settings.redis)?;
     let keys = Keys::new(&settings.prefix);
@@ -81,9 +102,10 @@ async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     if let Err(error) = levels.cache().ping().await {
         tracing::warn!(error = %error, "redis does not answer; answers come from the source");
     }
-    let address = listener.local_addr()?;
-    let access_log = AccessLog::start(&settings.access_log, &address.to_string())
-        .context("cannot start the thread of the access log; check the limit of threads")?;
+    let addresses = listeners.addresses();
+    let access_log =
+        AccessLog::start(&settings.access_log, addresses.first().map_or("gateway", String::as_str))
+            .context("cannot start the thread of the access log; check the limit of threads")?;
     if settings.access_log.path.is_none() {
         tracing::warn!(
             "no access log is written, so the warmer does not learn what is asked for; set access_log.path"
@@ -91,9 +113,27 @@ async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     }
     let front = Front::with_access_log(access_log);
     front.open(App::new(settings, levels, Source::Postgres(source), compute));
-    tracing::info!(%address, "listening");
-    server::serve(front, listener, &settings.gateway, stop_signal()).await;
+    tracing::info!(addresses = addresses.join(", "), tls = tls.is_some(), "listening");
+    let reload = ReloadSignal::listen().context("cannot listen to SIGHUP")?;
+    tokio::select! {
+        () = server::serve(front, listeners, &settings.gateway, stop_signal()) => {}
+        never = reload_certificates(reload, tls) => match never {},
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads certificate and key again whenever SIGHUP comes; a new pair is taken as a whole or not at all.
+async fn reload_certificates(mut signal: ReloadSignal, tls: Option<Tls>) -> Infallible {
+    loop {
+        signal.next().await;
+        match tls.as_ref().map(Tls::reload) {
+            None => tracing::info!("SIGHUP: there is no certificate to read again"),
+            Some(Ok(())) => tracing::info!("SIGHUP: certificate and key were read again"),
+            Some(Err(error)) => {
+                tracing::error!(error = %error, "SIGHUP: the old certificate and key stay");
+            }
+        }
+    }
 }
 
 /// Binds an address, with the remedy if it cannot be.

@@ -1,6 +1,6 @@
 //! The gateway: answers questions over REST from what is ready, and computes what is not. It never writes to Redis.
 //!
-//! - [`server`]: connections and their limits, graceful stop.
+//! - [`server`]: where connections come from, their limits, TLS, graceful stop.
 //! - [`service`]: the tower layers and the routes.
 //! - [`ladder`]: from a question to its document: L3 → L2 → source.
 //! - [`order_pages`]: raw order lines: L1 → source.

@@ -101,6 +101,20 @@ impl Problem {
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
     }
 
+    /// A request's body over the limit.
+    #[must_use]
+    pub fn body_too_large(limit: usize) -> Self {
+        let detail = format!("the body is larger than {limit} bytes; send less");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    /// No place for one more connection.
+    #[must_use]
+    pub fn no_place(why: &str) -> Self {
+        let detail = format!("{why}; try again in a moment, and keep connections open between requests");
+        Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
     /// The time limit passed.
     #[must_use]
     pub fn timeout() -> Self {

@@ -6,10 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
+use http::{HeaderValue, Response, header};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::problem::Problem;
-use crate::service::MAX_URI_BYTES;
+use crate::service::{MAX_URI_BYTES, ResponseBody};
 
 /// A connection on which hyper's own refusals become problem documents.
 pub(crate) struct WithRefusals<S> {
@@ -39,14 +40,33 @@ fn in_place_of(written: &[u8], request_id: &str) -> Option<Bytes> {
         "431" => Problem::headers_too_large(),
         _ => return None,
     };
+    Some(answer(&problem, request_id))
+}
+
+/// A problem as the bytes of an HTTP/1.1 answer, after which the connection ends.
+pub(crate) fn answer(problem: &Problem, request_id: &str) -> Bytes {
     let body = problem.body(request_id);
+    let retry = problem.retry_after.map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
     let answer = format!(
         "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nx-request-id: {request_id}\r\n\
-         connection: close\r\n\r\n{body}",
+         {retry}connection: close\r\n\r\n{body}",
         problem.status,
         body.len(),
     );
-    Some(answer.into())
+    answer.into()
+}
+
+/// A problem as the answer to a request that the service does not see.
+pub(crate) fn response(problem: &Problem) -> Response<ResponseBody> {
+    let request_id = uuid::Uuid::new_v4().to_string();
+    let mut response = Response::new(ResponseBody::from(problem.body(&request_id)));
+    *response.status_mut() = problem.status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if let Ok(request_id) = HeaderValue::from_str(&request_id) {
+        headers.insert("x-request-id", request_id);
+    }
+    response
 }
 
 impl<S: Write + Unpin> WithRefusals<S> {

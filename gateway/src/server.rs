@@ -1,88 +1,197 @@
-//! Connections: limits, and a graceful stop.
+//! Connections: where they come from, their limits, and a graceful stop.
+//!
+//! - `listening`, `unix_socket`, `tls`: addresses, sockets that are handed over, certificates.
+//! - `accepting`: takes connections, as many as there are `places` for; a further client is told so.
+//! - `connection`: drives one within its limits, by its `activity`.
+//! - `stream`, `heads`: its bytes; heads that must not be read.
+//! - `exchange`: one request, counted while it is in flight.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod accepting;
+mod activity;
+mod connection;
+mod exchange;
+mod heads;
+mod listening;
+mod places;
+mod stream;
+mod tls;
+#[cfg(unix)]
+mod unix_socket;
 
-use hyper::server::conn::http1::Builder;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper_util::rt::TokioTimer;
+use hyper_util::server::conn::auto::Builder;
 use shared::config::GatewaySettings;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
 
 use crate::app::Front;
-use crate::refusal::WithRefusals;
 use crate::service;
+use activity::{Activity, Limits};
+use connection::Phase;
+pub use exchange::RequestBody;
+use exchange::Routes;
+pub use listening::{ListenError, Listeners, may_listen};
+use places::Places;
+pub use tls::Tls;
 
-/// Wait after a failed accept, such as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Streams of HTTP/2 that a client may reset before they are accepted, and that this side may reset, before the connection
+/// is cut as a flood (CVE-2023-44487).
+const MAX_PENDING_RESETS: usize = 20;
+const MAX_OWN_RESETS: usize = 256;
+/// Requests that are named when they did not finish in time.
+const MAX_NAMED: usize = 20;
+/// What is left after the drain limit ends at once; this is for what hangs even then.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Serves until `stop` completes, then finishes what is in flight within the drain limit, and writes the access log.
 pub async fn serve(
     front: Front,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     settings: &GatewaySettings,
     stop: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Semaphore::new(settings.max_connections));
-    let graceful = GracefulShutdown::new();
-    let connections = TaskTracker::new();
-    let limit = settings.request_timeout;
-    let service = {
-        let front = front.clone();
-        let routes = tower::service_fn(move |request| service::handle(front.clone(), request, limit));
-        BoxCloneSyncService::new(ServiceBuilder::new().service(routes))
-    };
-    let mut server = Builder::new();
-    server
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.header_timeout)
-        .max_buf_size(settings.max_header_bytes);
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        let place = tokio::select! {
-            () = &mut stop => break,
-            place = Arc::clone(&places).acquire_owned() => place,
-        };
-        let (stream, _) = tokio::select! {
-            () = &mut stop => break,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(error = %error, "a connection could not be accepted; check the open-file limit");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-        };
-        // Answers are written in one piece: waiting for more only delays them.
-        let _ = stream.set_nodelay(true);
-        let stream = WithRefusals::new(TokioIo::new(stream));
-        let connection = server.serve_connection(stream, TowerToHyperService::new(service.clone()));
-        let watched = graceful.watch(connection);
-        connections.spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(error = %error, "connection ended");
-            }
-            drop(place);
-        });
+    let listeners = listeners.into();
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let server = Arc::new(Server::new(routes(front.clone(), settings), settings, listeners.tls, phases));
+    let mut accepting = JoinSet::new();
+    for listener in listeners.sockets {
+        accepting.spawn(accepting::accept(Arc::clone(&server), listener, listeners.handed_over));
+    }
+    tokio::select! {
+        () = stop => {}
+        // They end when asked to, and only then.
+        ended = accepting.join_next() => tracing::error!(?ended, "nothing is listened on any more; stopping"),
     }
     front.stop();
-    drop(listener);
-    connections.close();
-    let open = connections.len();
-    if tokio::time::timeout(settings.drain_timeout, graceful.shutdown()).await.is_err() {
-        let left = connections.len();
-        tracing::warn!(
-            left,
-            limit_ms = settings.drain_timeout.as_millis(),
-            "connections did not finish in time"
-        );
+    if !settings.stop_delay.is_zero() {
+        let wait_ms = settings.stop_delay.as_millis();
+        tracing::info!(wait_ms, "not ready any more; serving on until balancers have seen it");
+        tokio::time::sleep(settings.stop_delay).await;
+    }
+    phase.send_replace(Phase::Draining);
+    while accepting.join_next().await.is_some() {}
+    let open = server.open.lock().unwrap_or_else(PoisonError::into_inner).len();
+    server.tasks.close();
+    if tokio::time::timeout(settings.drain_timeout, server.tasks.wait()).await.is_err() {
+        server.name_stragglers(settings.drain_timeout);
+        phase.send_replace(Phase::Over);
+        let _ = tokio::time::timeout(LAST_MOMENT, server.tasks.wait()).await;
     }
     front.access_log().finish().await;
     tracing::info!(open, "stopped");
+}
+
+/// The layers and routes behind every connection.
+fn routes(front: Front, settings: &GatewaySettings) -> Routes {
+    let limit = settings.request_timeout;
+    let routes = tower::service_fn(move |request| service::handle(front.clone(), request, limit));
+    BoxCloneSyncService::new(ServiceBuilder::new().service(routes))
+}
+
+/// Runs what hyper does beside a connection where the drain waits for it.
+#[derive(Clone)]
+struct Tasks(TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for Tasks
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
+    }
+}
+
+/// What all connections share.
+struct Server {
+    routes: Routes,
+    http: Builder<Tasks>,
+    tls: Option<Tls>,
+    limits: Limits,
+    max_body: usize,
+    places: Arc<Places>,
+    /// For telling clients that there is no place.
+    tellers: Arc<Semaphore>,
+    tasks: TaskTracker,
+    phases: watch::Receiver<Phase>,
+    open: Mutex<HashMap<u64, Arc<Activity>>>,
+    connections: AtomicU64,
+}
+
+impl Server {
+    fn new(
+        routes: Routes,
+        settings: &GatewaySettings,
+        tls: Option<Tls>,
+        phases: watch::Receiver<Phase>,
+    ) -> Self {
+        let tasks = TaskTracker::new();
+        Self {
+            routes,
+            http: http(settings, Tasks(tasks.clone())),
+            tls,
+            limits: Limits::of(settings),
+            max_body: settings.max_body_bytes,
+            places: Places::new(settings.max_connections, settings.max_connections_per_address),
+            tellers: accepting::tellers(),
+            tasks,
+            phases,
+            open: Mutex::default(),
+            connections: AtomicU64::new(0),
+        }
+    }
+
+    /// Registers a connection for as long as the guard lives.
+    fn register(self: &Arc<Self>, activity: &Arc<Activity>) -> Registered {
+        let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::clone(activity));
+        Registered { server: Arc::clone(self), number }
+    }
+
+    /// Says which requests did not finish.
+    fn name_stragglers(&self, limit: Duration) {
+        let open: Vec<_> =
+            self.open.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let (now, limit_ms) = (Instant::now(), limit.as_millis());
+        let requests: Vec<_> = open.iter().flat_map(|activity| activity.in_flight()).collect();
+        for request in requests.iter().take(MAX_NAMED) {
+            let age_ms = now.saturating_duration_since(request.since).as_millis();
+            tracing::warn!(path = request.uri.path(), age_ms, limit_ms, "a request did not finish in time");
+        }
+        let (connections, requests) = (open.len(), requests.len());
+        tracing::warn!(connections, requests, limit_ms, "connections did not finish in time, and are cut");
+    }
+}
+
+/// Of both versions of HTTP. Times are kept by `connection`: hyper would count an idle connection as a slow head.
+fn http(settings: &GatewaySettings, tasks: Tasks) -> Builder<Tasks> {
+    let mut http = Builder::new(tasks);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(settings.max_header_bytes);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.max_streams)
+        .max_header_list_size(u32::try_from(settings.max_header_bytes).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_OWN_RESETS);
+    http
+}
+
+/// A connection in the list of those that are open.
+struct Registered {
+    server: Arc<Server>,
+    number: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.server.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+    }
 }

@@ -8,7 +8,9 @@ mod checker;
 pub mod diff;
 mod gateway;
 mod heat;
+mod listen;
 mod raw;
+mod tls;
 mod warm;
 
 use std::path::PathBuf;
@@ -24,6 +26,8 @@ pub use changes::{ChangeMode, ChangeSettings};
 pub use checker::{Problem, SettingsError};
 pub use gateway::GatewaySettings;
 pub use heat::HeatSettings;
+pub use listen::ListenAddress;
+pub use tls::TlsSettings;
 pub use warm::WarmSettings;
 
 /// Settings that warmer and gateway share.
@@ -55,6 +59,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// What only the gateway uses.
     pub gateway: GatewaySettings,
+    /// TLS between the gateway and its clients.
+    pub tls: TlsSettings,
     /// The gateway's access log.
     pub access_log: AccessLogSettings,
 }

@@ -20,3 +20,5 @@ pub mod model;
 pub mod runtime;
 #[cfg(feature = "io")]
 pub mod source;
+#[cfg(feature = "io")]
+pub mod tls;

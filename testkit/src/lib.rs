@@ -6,12 +6,14 @@
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test kit fails its test")]
 
 mod binary;
+mod certificates;
 mod chaos;
 mod postgres;
 mod process;
 mod redis;
 mod wait;
 
+pub use certificates::{Authority, Certificate};
 pub use chaos::ChaosProxy;
 pub use postgres::{PostgresServer, postgres_client};
 pub use redis::RedisServer;

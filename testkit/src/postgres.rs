@@ -1,6 +1,6 @@
 //! A private PostgreSQL cluster.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 
+use crate::certificates::Certificate;
 use crate::process::{Supervised, User, free_port};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -118,6 +119,29 @@ impl PostgresServer {
     pub async fn execute(&self, database: &str, statements: &str) {
         let client = connect(&self.url(database)).await.expect("a connection");
         client.batch_execute(statements).await.unwrap_or_else(|error| panic!("{error:?} in {statements}"));
+    }
+
+    /// Lets the server speak TLS from now on, with this certificate.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn enable_tls(&self, own: &Certificate) {
+        for (from, to) in [(&own.certificate, "server.crt"), (&own.key, "server.key")] {
+            let path = self.folder.path().join("data").join(to);
+            std::fs::copy(from, &path).expect("a file of the cluster");
+            // The server uses no key that others may read.
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("rights");
+            if let Some(user) = self.user {
+                std::os::unix::fs::chown(&path, Some(user.uid), Some(user.gid)).expect("an owner");
+            }
+        }
+        self.execute("postgres", "ALTER SYSTEM SET ssl = on").await;
+        self.execute("postgres", "SELECT pg_reload_conf()").await;
+        crate::wait_until("PostgreSQL speaks TLS", START_LIMIT, async || {
+            let client = postgres_client(&self.url("postgres")).await;
+            client.query_one("SHOW ssl", &[]).await.is_ok_and(|row| row.get::<_, String>(0) == "on")
+        })
+        .await;
     }
 
     /// Stops the server at once, as a crash would; its data stay.

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::certificates::{Authority, Certificate};
 use crate::process::{Supervised, free_port};
 
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -48,6 +49,27 @@ impl RedisServer {
             }
         }
         panic!("redis-server does not start: {last}");
+    }
+
+    /// Starts one that speaks TLS at another port as well, with a certificate; `clients` is `yes` if it wants one of
+    /// theirs by the same authority, else `no`. Gives that port.
+    ///
+    /// # Panics
+    /// As [`RedisServer::start`].
+    pub async fn start_with_tls(
+        authority: &Authority,
+        own: &Certificate,
+        clients: &str,
+        args: &[&str],
+    ) -> (Self, u16) {
+        let port = free_port();
+        let [certificate, key, ca] =
+            [&own.certificate, &own.key, &authority.file()].map(|path| path.display().to_string());
+        let number = port.to_string();
+        let mut all = vec!["--tls-port", &number, "--tls-cert-file", &certificate, "--tls-key-file", &key];
+        all.extend(["--tls-ca-cert-file", &ca, "--tls-auth-clients", clients]);
+        all.extend(args);
+        (Self::start_with(&all).await, port)
     }
 
     /// `redis://127.0.0.1:port/`

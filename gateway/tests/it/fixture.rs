@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gateway::server::Listeners;
 use gateway::{AccessLog, App, Front};
 use http::Method;
 use shared::cache::{Cache, Levels, MemoryCache, RedisCache};
-use shared::config::Settings;
+use shared::config::{GatewaySettings, Settings};
 use shared::keys::Keys;
 use shared::model::{ABSENT, Column, Day, Line, Lines, LocalTime};
 use shared::runtime::ComputePool;
@@ -152,6 +153,13 @@ pub(crate) async fn warm(source: &Source, levels: &Levels) {
     assert_eq!((report.failed, told), (0, (STORES.len(), STORES.len())));
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Listeners on a free port.
+pub(crate) async fn local() -> Listeners {
+    tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap().into()
+}
+
 /// A gateway in this process.
 pub(crate) struct Gateway {
     pub(crate) address: String,
@@ -169,15 +177,29 @@ impl Gateway {
         let settings = settings();
         let front = Front::with_access_log(access_log);
         front.open(App::new(&settings, levels, source, compute()));
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        Self::serve(front, local().await, settings.gateway)
+    }
+
+    /// One without data, for what lies before the questions: `/livez` is 200. Limits are far, but for what is changed.
+    pub(crate) async fn bare(change: impl FnOnce(&mut GatewaySettings)) -> Self {
+        let mut settings = settings().gateway;
+        settings.header_timeout = HOUR;
+        settings.idle_timeout = HOUR;
+        settings.write_timeout = HOUR;
+        change(&mut settings);
+        Self::serve(Front::new(), local().await, settings)
+    }
+
+    /// Serves on what is listened on.
+    pub(crate) fn serve(front: Front, listeners: Listeners, settings: GatewaySettings) -> Self {
+        let address = listeners.addresses().remove(0);
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             let stopped = async {
                 // A sender that is dropped stops the server, too.
                 let _ = stopped.await;
             };
-            gateway::server::serve(front, listener, &settings.gateway, stopped).await;
+            gateway::server::serve(front, listeners, &settings, stopped).await;
         });
         Self { address, stop: Some(stop), task }
     }

@@ -11,9 +11,13 @@
 mod access_log;
 mod bad_input;
 mod client;
+mod connections;
 mod fixture;
+mod listening;
 mod order_pages;
 mod outages;
+mod process;
 mod representations;
 mod same_bytes;
+mod tls;
 mod warmed;

@@ -39,6 +39,10 @@ impl CacheError {
         Self::new(CacheErrorKind::Settings, what, remedy)
     }
 
+    pub(super) fn file(error: &crate::tls::FileError) -> Self {
+        Self::settings(error.what.clone(), error.remedy)
+    }
+
     pub(super) fn timeout(what: String) -> Self {
         let remedy = "check the server's load (redis-cli --latency), or raise redis.command_timeout";
         Self::new(CacheErrorKind::Timeout, what, remedy)
@@ -59,6 +63,10 @@ impl CacheError {
 
 impl From<redis::RedisError> for CacheError {
     fn from(cause: redis::RedisError) -> Self {
+        if let Some((what, remedy)) = crate::tls::explain("redis", &cause) {
+            let (kind, what) = (CacheErrorKind::Denied, format!("redis: {what}"));
+            return Self { kind, what, remedy, cause: Some(cause) };
+        }
         let code = cause.code().unwrap_or_default().to_owned();
         let (kind, remedy) = match code.as_str() {
             "NOAUTH" | "WRONGPASS" | "NOPERM" => {

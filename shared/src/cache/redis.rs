@@ -1,18 +1,20 @@
 //! The cache in Redis: shared multiplexed connections for reads, a pool of exclusive ones for bulk writes. The only
 //! owner of Redis commands.
 
+mod address;
 mod inspect;
 mod lease;
 mod writers;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bb8::Pool;
 use bytes::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Pipeline, RedisResult};
+use redis::{Pipeline, RedisResult};
 
 use super::{CacheError, Patience, Read, Write};
 use crate::keys::Slot;
@@ -23,8 +25,16 @@ use writers::Writers;
 /// How to reach Redis. Every wait is bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisSettings {
-    /// `redis://[user:password@]host:port/db` or `redis+unix:///path`.
+    /// `redis://[user:password@]host:port/db`, `rediss://…` for TLS, or `redis+unix:///path`.
     pub url: String,
+    /// File that holds the password, instead of the address.
+    pub password_file: Option<PathBuf>,
+    /// Authorities in PEM by which the server's certificate is checked; without them, those of the system.
+    pub ca: Option<PathBuf>,
+    /// Certificate of this client in PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its private key in PEM.
+    pub key: Option<PathBuf>,
     /// For making a connection.
     pub connect_timeout: Duration,
     /// For one small read.
@@ -43,6 +53,10 @@ impl Default for RedisSettings {
             command_timeout: Duration::from_millis(50),
             bulk_timeout: Duration::from_secs(5),
             write_connections: 3,
+            password_file: None,
+            ca: None,
+            certificate: None,
+            key: None,
         }
     }
 }
@@ -70,16 +84,9 @@ impl RedisCache {
     /// Prepares connections; none is made before it is needed, so a server that is down fails reads, not the start.
     ///
     /// # Errors
-    /// If the address cannot be read.
-    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+    /// If the address or a file that belongs to it cannot be read.
     pub fn connect(settings: &RedisSettings) -> Result<Self, CacheError> {
-        let bad_url = |error: redis::RedisError| {
-            CacheError::settings(
-                format!("redis.url cannot be read: {error}"),
-                "write redis://[user:password@]host:port, or redis+unix:///path",
-            )
-        };
-        let client = Client::open(settings.url.as_str()).map_err(bad_url)?;
+        let client = address::client(settings)?;
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(3)
             .set_max_delay(Duration::from_secs(1))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::checker::{Checker, HOUR, SECOND, SettingsError};
 use super::raw::{self, Names};
-use super::{LogSettings, Settings, access_log, admin, changes, gateway, heat, warm};
+use super::{LogSettings, Settings, access_log, admin, changes, gateway, heat, tls, warm};
 use crate::cache::levels::DEFAULT_MAX_INFLATED;
 use crate::cache::{RedisSettings, Ttl};
 use crate::keys::DEFAULT_PREFIX;
@@ -44,8 +44,20 @@ fn told(error: &toml::de::Error, text: &str) -> String {
 }
 
 fn check(file: raw::File, checker: &mut Checker) -> Settings {
-    let raw::File { redis, postgres, rules, cache, changes, warm, heat, admin, gateway, access_log, log } =
-        file;
+    let raw::File {
+        redis,
+        postgres,
+        rules,
+        cache,
+        changes,
+        warm,
+        heat,
+        admin,
+        gateway,
+        tls,
+        access_log,
+        log,
+    } = file;
     let access_log = access_log::check(access_log, checker);
     let prefix = redis.prefix.clone().unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
     if !prefix.ends_with(':') || prefix.chars().any(|c| c.is_whitespace() || "{}*?[]".contains(c)) {
@@ -71,6 +83,7 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         warm: warm::check(warm, checker),
         admin: admin::check(admin, checker),
         gateway: gateway::check(gateway, checker),
+        tls: tls::check(tls, checker),
         heat: heat::check(heat, access_log.path.as_deref(), checker),
         access_log,
         log: LogSettings {
@@ -87,6 +100,7 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
 
 fn check_redis(redis: raw::Redis, checker: &mut Checker) -> RedisSettings {
     let default = RedisSettings::default();
+    checker.pair(("redis.certificate", redis.certificate.as_deref()), ("redis.key", redis.key.as_deref()));
     RedisSettings {
         url: redis.url.unwrap_or(default.url),
         connect_timeout: checker.duration(
@@ -113,6 +127,10 @@ fn check_redis(redis: raw::Redis, checker: &mut Checker) -> RedisSettings {
             default.write_connections,
             (1, 64),
         ),
+        password_file: redis.password_file,
+        ca: redis.ca,
+        certificate: redis.certificate,
+        key: redis.key,
     }
 }
 
@@ -125,6 +143,14 @@ fn check_postgres(postgres: raw::Postgres, checker: &mut Checker) -> PostgresSet
         settings.table = table;
     }
     settings.timezone = postgres.timezone;
+    checker.pair(
+        ("postgres.certificate", postgres.certificate.as_deref()),
+        ("postgres.key", postgres.key.as_deref()),
+    );
+    settings.password_file = postgres.password_file;
+    settings.ca = postgres.ca;
+    settings.certificate = postgres.certificate;
+    settings.key = postgres.key;
     settings.connections =
         checker.number("postgres.connections", postgres.connections, settings.connections, (1, 64));
     settings.connect_timeout = checker.duration(

@@ -1,6 +1,7 @@
 //! Problems of settings, collected while values are read.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::model::Money;
@@ -106,6 +107,15 @@ impl Checker {
                 default
             }
             None => default,
+        }
+    }
+
+    /// Two files of which neither is of use without the other.
+    pub(super) fn pair(&mut self, a: (&str, Option<&Path>), b: (&str, Option<&Path>)) {
+        for (given, missing) in [(a, b), (b, a)] {
+            if given.1.is_some() && missing.1.is_none() {
+                self.problem(missing.0, format!("is missing; {} is of no use without it", given.0));
+            }
         }
     }
 

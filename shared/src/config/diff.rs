@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AccessLogSettings, AdminSettings, ChangeMode, ChangeSettings, GatewaySettings, HeatSettings, LogSettings,
-    Settings, WarmSettings,
+    AccessLogSettings, AdminSettings, ChangeMode, ChangeSettings, GatewaySettings, HeatSettings,
+    ListenAddress, LogSettings, Settings, TlsSettings, WarmSettings,
 };
 use crate::cache::{RedisSettings, Ttl};
 use crate::model::{Money, Rules};
@@ -83,12 +83,23 @@ fn listed(settings: &Settings) -> Vec<Entry> {
         heat,
         admin,
         gateway,
+        tls,
         access_log,
     } = settings;
     list!(
         entries,
         "redis",
-        RedisSettings { url, connect_timeout, command_timeout, bulk_timeout, write_connections } = redis
+        RedisSettings {
+            url,
+            connect_timeout,
+            command_timeout,
+            bulk_timeout,
+            write_connections,
+            password_file,
+            ca,
+            certificate,
+            key
+        } = redis
     );
     entries.push(entry("redis.prefix", prefix));
     list!(
@@ -103,6 +114,10 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             statement_timeout,
             wait_timeout,
             columns,
+            password_file,
+            ca,
+            certificate,
+            key,
         } = postgres
     );
     list!(
@@ -169,10 +184,19 @@ fn listed(settings: &Settings) -> Vec<Entry> {
         "gateway",
         GatewaySettings {
             listen,
+            socket_mode,
+            backlog,
+            reuse_port,
             max_connections,
+            max_connections_per_address,
+            max_streams,
             request_timeout,
             header_timeout,
+            idle_timeout,
+            write_timeout,
             max_header_bytes,
+            max_body_bytes,
+            stop_delay,
             drain_timeout,
             threads,
             compute_queue,
@@ -180,6 +204,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             directory_ttl,
         } = gateway
     );
+    list!(entries, "tls", TlsSettings { certificate, key, client_ca, handshake_timeout } = tls);
     list!(
         entries,
         "access_log",
@@ -232,6 +257,8 @@ shown! {
     u32: |number| number.to_string();
     i32: |number| number.to_string();
     usize: |number| number.to_string();
+    bool: |yes| yes.to_string();
+    ListenAddress: |address| format!("{:?}", address.to_string());
     f64: |number| number.to_string();
     Money: |amount| format!("{:?}", amount.to_string());
     LogFormat: |format| match format { Self::Text => "\"text\"".to_owned(), Self::Json => "\"json\"".to_owned() };

@@ -3,21 +3,39 @@
 use std::time::Duration;
 
 use super::checker::{Checker, HOUR, SECOND};
-use super::raw;
+use super::{ListenAddress, listen, raw};
 
 /// Settings of the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewaySettings {
-    /// Address and port.
-    pub listen: String,
-    /// Connections at the same time.
+    /// Where it listens.
+    pub listen: Vec<ListenAddress>,
+    /// Rights of Unix sockets.
+    pub socket_mode: u32,
+    /// Connections that may wait in the kernel to be accepted.
+    pub backlog: u32,
+    /// Whether several processes may listen on one address and port.
+    pub reuse_port: bool,
+    /// Connections at the same time; a further client is told so.
     pub max_connections: usize,
+    /// Of them, connections of one address (IPv6: of one /64); 0 = as many as there are.
+    pub max_connections_per_address: usize,
+    /// Requests of one HTTP/2 connection at the same time.
+    pub max_streams: u32,
     /// From a request's first byte to its answer.
     pub request_timeout: Duration,
     /// For reading a request's head.
     pub header_timeout: Duration,
+    /// For a connection without a request.
+    pub idle_timeout: Duration,
+    /// For a client that takes nothing of its answer.
+    pub write_timeout: Duration,
     /// Bytes of a request's head, the URL included.
     pub max_header_bytes: usize,
+    /// Bytes of a request's body.
+    pub max_body_bytes: usize,
+    /// Time between being asked to stop, and not ready, and taking no more connections.
+    pub stop_delay: Duration,
     /// Time in which requests in flight may finish after a stop was asked for.
     pub drain_timeout: Duration,
     /// Threads that compute; 0 = one per core.
@@ -34,14 +52,22 @@ pub(super) fn check(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySett
     let seconds = Duration::from_secs;
     let max_header_bytes =
         checker.size("gateway.max_header_bytes", gateway.max_header_bytes, 1536 << 10, (8 << 10, 16 << 20));
+    let max_body_bytes =
+        checker.size("gateway.max_body_bytes", gateway.max_body_bytes, 64 << 10, (1 << 10, 16 << 20));
+    let places = (1, 1_000_000);
     GatewaySettings {
-        listen: gateway.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
-        max_connections: checker.number(
-            "gateway.max_connections",
-            gateway.max_connections,
-            10_000,
-            (1, 1_000_000),
+        listen: listen::addresses(gateway.listen, checker),
+        socket_mode: listen::mode(gateway.socket_mode, checker),
+        backlog: checker.number("gateway.backlog", gateway.backlog, 1024, (1, 65_535)),
+        reuse_port: gateway.reuse_port.unwrap_or(false),
+        max_connections: checker.number("gateway.max_connections", gateway.max_connections, 10_000, places),
+        max_connections_per_address: checker.number(
+            "gateway.max_connections_per_address",
+            gateway.max_connections_per_address,
+            0,
+            (0, places.1),
         ),
+        max_streams: checker.number("gateway.max_streams", gateway.max_streams, 100, (1, 1000)),
         request_timeout: checker.duration(
             "gateway.request_timeout",
             gateway.request_timeout,
@@ -54,7 +80,26 @@ pub(super) fn check(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySett
             seconds(10),
             (100, 600 * SECOND),
         ),
+        idle_timeout: checker.duration(
+            "gateway.idle_timeout",
+            gateway.idle_timeout,
+            seconds(75),
+            (100, HOUR),
+        ),
+        write_timeout: checker.duration(
+            "gateway.write_timeout",
+            gateway.write_timeout,
+            seconds(30),
+            (100, 600 * SECOND),
+        ),
         max_header_bytes: usize::try_from(max_header_bytes).unwrap_or(1536 << 10),
+        max_body_bytes: usize::try_from(max_body_bytes).unwrap_or(64 << 10),
+        stop_delay: checker.duration(
+            "gateway.stop_delay",
+            gateway.stop_delay,
+            Duration::ZERO,
+            (0, 600 * SECOND),
+        ),
         drain_timeout: checker.duration(
             "gateway.drain_timeout",
             gateway.drain_timeout,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// One column name, or several of which the first non-empty value counts.
+/// One text, or several.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Names {
@@ -33,11 +33,12 @@ macro_rules! raw {
 raw! {
     Redis {
         url: String, prefix: String, connect_timeout: String, command_timeout: String, bulk_timeout: String,
-        write_connections: u32,
+        write_connections: u32, password_file: PathBuf, ca: PathBuf, certificate: PathBuf, key: PathBuf,
     }
     Postgres {
         url: String, table: String, timezone: String, connections: usize, connect_timeout: String,
-        statement_timeout: String, wait_timeout: String, columns: BTreeMap<String, Names>,
+        statement_timeout: String, wait_timeout: String, columns: BTreeMap<String, Names>, password_file: PathBuf,
+        ca: PathBuf, certificate: PathBuf, key: PathBuf,
     }
     Rules {
         fee_channels: Vec<String>, consumable_categories: Vec<String>, notice_price: String, high_delivery: String,
@@ -61,10 +62,13 @@ raw! {
         max_files: usize, refreshes_per_minute: u32, misses_per_minute: u32,
     }
     Gateway {
-        listen: String, max_connections: usize, request_timeout: String, header_timeout: String,
-        max_header_bytes: String, drain_timeout: String, threads: usize, compute_queue: usize,
+        listen: Names, socket_mode: String, backlog: u32, reuse_port: bool, max_connections: usize,
+        max_connections_per_address: usize, max_streams: u32, request_timeout: String, header_timeout: String,
+        idle_timeout: String, write_timeout: String, max_header_bytes: String, max_body_bytes: String,
+        stop_delay: String, drain_timeout: String, threads: usize, compute_queue: usize,
         max_source_store_days: usize, directory_ttl: String,
     }
+    Tls { certificate: PathBuf, key: PathBuf, client_ca: PathBuf, handshake_timeout: String, }
     AccessLog {
         path: PathBuf, instance: String, max_size: String, max_age: String, keep: usize, queue: usize, queue_bytes: String,
         drain_timeout: String,
@@ -85,13 +89,14 @@ pub(super) struct File {
     pub(super) heat: Heat,
     pub(super) admin: Admin,
     pub(super) gateway: Gateway,
+    pub(super) tls: Tls,
     pub(super) access_log: AccessLog,
     pub(super) log: Log,
 }
 
 impl File {
     pub(super) fn override_with(&mut self, other: Self) {
-        let Self { redis, postgres, rules, cache, changes, warm, heat, admin, gateway, access_log, log } =
+        let Self { redis, postgres, rules, cache, changes, warm, heat, admin, gateway, tls, access_log, log } =
             other;
         self.redis.override_with(redis);
         self.postgres.override_with(postgres);
@@ -102,6 +107,7 @@ impl File {
         self.heat.override_with(heat);
         self.admin.override_with(admin);
         self.gateway.override_with(gateway);
+        self.tls.override_with(tls);
         self.access_log.override_with(access_log);
         self.log.override_with(log);
     }

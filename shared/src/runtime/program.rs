@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::logging::{self, LogHandle};
+use crate::cache::{CacheError, CacheErrorKind};
 use crate::config::{Settings, SettingsError, process_environment};
 use crate::source::{SourceError, SourceErrorKind};
 
@@ -106,9 +107,11 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 
 /// Whether an address, mapping or other setting is at fault that only its use could show.
 fn is_of_settings(error: &(dyn Error + 'static)) -> bool {
-    chain(error)
-        .filter_map(|error| error.downcast_ref::<SourceError>())
-        .any(|error| error.kind() == SourceErrorKind::Settings)
+    chain(error).any(|error| {
+        let source = error.downcast_ref::<SourceError>().map(SourceError::kind);
+        let cache = error.downcast_ref::<CacheError>().map(CacheError::kind);
+        source == Some(SourceErrorKind::Settings) || cache == Some(CacheErrorKind::Settings)
+    })
 }
 
 fn in_full(error: &(dyn Error + 'static)) -> String {

@@ -1,6 +1,7 @@
 //! PostgreSQL as a source: a table or view of order lines, read by binary COPY of just the needed columns and
 //! store-days.
 
+mod address;
 mod catalog;
 pub mod changes;
 mod copy;

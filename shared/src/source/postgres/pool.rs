@@ -4,47 +4,37 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Config, Connection, NoTls, Socket};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Config, Connection, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::PostgresSettings;
+use super::{PostgresSettings, address};
 use crate::source::{SourceError, SourceErrorKind};
 
 /// How long a connection may be silent before TCP asks whether its other end is there; it asks twice more.
 const IDLE: Duration = Duration::from_secs(20);
 
+/// A connection's stream when it is encrypted.
+pub(super) type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
 pub(super) struct ConnectionPool {
     pool: Pool,
     config: Config,
+    tls: MakeRustlsConnect,
     connect_timeout: Duration,
     place: String,
 }
 
 impl ConnectionPool {
     pub(super) fn new(settings: &PostgresSettings) -> Result<Self, SourceError> {
-        let bad = |error: String| {
-            SourceError::new(
-                SourceErrorKind::Settings,
-                format!("postgres.url cannot be read: {error}"),
-                "write postgres://user:password@host:port/database",
-            )
-        };
-        let mut config: Config =
-            settings.url.parse().map_err(|error: tokio_postgres::Error| bad(error.to_string()))?;
+        let (mut config, tls) = address::read(settings)?;
         config.connect_timeout(settings.connect_timeout);
         config.application_name("hotshelf");
         let timeout = format!("-c statement_timeout={}", settings.statement_timeout.as_millis());
         let options = config.get_options().map_or_else(|| timeout.clone(), |own| format!("{own} {timeout}"));
         config.options(options);
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(SourceError::new(
-                SourceErrorKind::Settings,
-                "postgres.url asks for sslmode=require, but connections are made without TLS",
-                "remove sslmode, and reach the server over a private network, a Unix socket or a tunnel",
-            ));
-        }
         // A connection that was cut silently would keep a read waiting for hours.
         config.keepalives(true).keepalives_idle(IDLE).keepalives_interval(IDLE).keepalives_retries(2);
         config.tcp_user_timeout(IDLE * 3);
@@ -52,7 +42,7 @@ impl ConnectionPool {
         // Asking a pooled connection for a sign of life costs a round trip, and spares a read the one that died.
         let manager = Manager::from_config(
             config.clone(),
-            NoTls,
+            tls.clone(),
             ManagerConfig { recycling_method: RecyclingMethod::Verified },
         );
         let pool = Pool::builder(manager)
@@ -62,8 +52,8 @@ impl ConnectionPool {
             .recycle_timeout(Some(settings.connect_timeout))
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(|error| bad(error.to_string()))?;
-        Ok(Self { pool, config, connect_timeout: settings.connect_timeout, place })
+            .map_err(|error| address::unreadable(&error))?;
+        Ok(Self { pool, config, tls, connect_timeout: settings.connect_timeout, place })
     }
 
     /// A connection besides the pool's, for waiting on. `keepalive` is how long it may be silent before TCP asks, and then
@@ -71,14 +61,14 @@ impl ConnectionPool {
     pub(super) async fn connect_alone(
         &self,
         keepalive: Duration,
-    ) -> Result<(tokio_postgres::Client, Connection<Socket, NoTlsStream>), SourceError> {
+    ) -> Result<(tokio_postgres::Client, Connection<Socket, TlsStream>), SourceError> {
         let mut config = self.config.clone();
         // TCP counts in seconds.
         let idle = keepalive.max(Duration::from_secs(1));
         config.keepalives(true).keepalives_idle(idle).keepalives_interval(idle).keepalives_retries(1);
         config.tcp_user_timeout(idle);
         let place = format!("postgres ({})", self.place);
-        match tokio::time::timeout(self.connect_timeout, config.connect(NoTls)).await {
+        match tokio::time::timeout(self.connect_timeout, config.connect(self.tls.clone())).await {
             Ok(connected) => connected.map_err(|error| explain_at(error, &place)),
             Err(_) => Err(SourceError::new(
                 SourceErrorKind::Timeout,
@@ -129,6 +119,9 @@ pub(super) fn explain(error: tokio_postgres::Error) -> SourceError {
 }
 
 fn explain_at(error: tokio_postgres::Error, place: &str) -> SourceError {
+    if let Some((what, remedy)) = crate::tls::explain("postgres", &error) {
+        return SourceError::new(SourceErrorKind::Denied, format!("{place}: {what}"), remedy).because(error);
+    }
     let (kind, remedy) = match error.code() {
         Some(code) => explain_code(code),
         None if error.to_string().contains("password missing")
@@ -136,6 +129,11 @@ fn explain_at(error: tokio_postgres::Error, place: &str) -> SourceError {
         {
             (SourceErrorKind::Denied, "check user and password in postgres.url")
         }
+        // The crate has no kind for it.
+        None if error.source().is_some_and(|cause| cause.to_string() == "server does not support TLS") => (
+            SourceErrorKind::Denied,
+            "set ssl = on in the server's postgresql.conf, or sslmode=prefer or disable in postgres.url",
+        ),
         None => (
             SourceErrorKind::Unreachable,
             "check that the server runs and that postgres.url names its address",

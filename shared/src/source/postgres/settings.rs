@@ -1,6 +1,7 @@
 //! How to reach the table.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{Column, Kind};
@@ -8,8 +9,18 @@ use crate::model::{Column, Kind};
 /// Address, table and limits. Every wait is bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostgresSettings {
-    /// `postgres://user:password@host:port/database`, or key=value pairs.
+    /// `postgres://user:password@host:port/database?sslmode=…`, or key=value pairs. `sslmode` is `disable`, `prefer`
+    /// (the default: TLS where the server has it, without a check), `require` (TLS, without a check unless there is
+    /// `ca`), `verify-ca` or `verify-full`.
     pub url: String,
+    /// File that holds the password, instead of the address.
+    pub password_file: Option<PathBuf>,
+    /// Authorities in PEM by which the server's certificate is checked; without them, those of the system.
+    pub ca: Option<PathBuf>,
+    /// Certificate of this client in PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its private key in PEM.
+    pub key: Option<PathBuf>,
     /// Table or view, `schema.table` or `table`.
     pub table: String,
     /// Columns of an existing table: for a column of ours those that may fill it; the first non-empty value counts.
@@ -53,6 +64,10 @@ impl Default for PostgresSettings {
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(300),
             wait_timeout: Duration::from_secs(30),
+            password_file: None,
+            ca: None,
+            certificate: None,
+            key: None,
         }
     }
 }

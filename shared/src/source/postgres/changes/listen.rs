@@ -8,11 +8,10 @@ use postgres_protocol::escape::escape_identifier;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
 
 use crate::source::postgres::PostgresSource;
-use crate::source::postgres::pool::explain;
+use crate::source::postgres::pool::{TlsStream, explain};
 use crate::source::{SourceError, SourceErrorKind};
 
 /// Tells that something was noted. Any number of notifications before [`ChangeListener::changed`] count as one, so that
@@ -82,7 +81,7 @@ impl ChangeListener {
 }
 
 /// Drives the connection until it ends.
-async fn forward(mut connection: Connection<Socket, NoTlsStream>, noted: &Notify) -> SourceError {
+async fn forward(mut connection: Connection<Socket, TlsStream>, noted: &Notify) -> SourceError {
     loop {
         match poll_fn(|context| connection.poll_message(context)).await {
             Some(Ok(AsyncMessage::Notification(_))) => noted.notify_one(),

@@ -1,0 +1,212 @@
+//! Takes connections from one listening socket, and serves them.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::service::service_fn;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+
+use super::activity::Activity;
+use super::connection::{self, End};
+use super::listening::Listener;
+use super::places::{self, Full, Place};
+use super::stream::Watched;
+use super::{Server, exchange};
+use crate::refusal::WithRefusals;
+
+/// Wait after a failed accept, such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Clients without a place that are told so at the same time; more are only closed.
+const MAX_TOLD: usize = 128;
+
+/// A connection as it comes.
+enum Accepted {
+    Tcp(TcpStream, IpAddr),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// Takes connections until the gateway stops.
+pub(super) async fn accept(server: Arc<Server>, listener: Listener, handed_over: bool) {
+    let mut phases = server.phases.clone();
+    let mut troubles = Troubles::default();
+    loop {
+        tokio::select! {
+            biased;
+            // It only ever changes to stop.
+            _ = phases.changed() => break,
+            accepted = next(&listener) => match accepted {
+                Ok(accepted) => {
+                    troubles.over();
+                    take(&server, accepted, &mut troubles);
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    troubles.begin(&error);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    // Who has been let in by the kernel would be turned away when the socket closes. Where somebody else holds it, too,
+    // the next process takes them.
+    if !handed_over {
+        while let Some(accepted) = waiting(&listener) {
+            take(&server, accepted, &mut troubles);
+        }
+    }
+}
+
+async fn next(listener: &Listener) -> io::Result<Accepted> {
+    match listener {
+        Listener::Tcp(listener) => {
+            listener.accept().await.map(|(stream, address)| Accepted::Tcp(stream, address.ip()))
+        }
+        #[cfg(unix)]
+        Listener::Unix(socket) => socket.listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
+    }
+}
+
+/// A connection that the kernel has let in already. Asked directly: the runtime may not have heard of it yet.
+fn waiting(listener: &Listener) -> Option<Accepted> {
+    let accepted = |socket: &SockRef<'_>| {
+        let (stream, address) = socket.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        Some((stream, address))
+    };
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, address) = accepted(&SockRef::from(listener))?;
+            Some(Accepted::Tcp(TcpStream::from_std(stream.into()).ok()?, address.as_socket()?.ip()))
+        }
+        #[cfg(unix)]
+        Listener::Unix(socket) => {
+            let (stream, _) = accepted(&SockRef::from(&socket.listener))?;
+            Some(Accepted::Unix(UnixStream::from_std(stream.into()).ok()?))
+        }
+    }
+}
+
+/// A client that left before it was let in says nothing of the next one.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// What went wrong last with taking connections: told when it begins and when it is over.
+#[derive(Debug, Default)]
+struct Troubles {
+    failed: u64,
+    full: bool,
+}
+
+impl Troubles {
+    fn begin(&mut self, error: &io::Error) {
+        if self.failed == 0 {
+            tracing::warn!(error = %error, "connections cannot be accepted; check the limit of open files (LimitNOFILE=)");
+        }
+        self.failed += 1;
+    }
+
+    fn over(&mut self) {
+        if self.failed > 0 {
+            tracing::info!(failed = self.failed, "connections are accepted again");
+            self.failed = 0;
+        }
+    }
+
+    fn full(&mut self, full: bool) {
+        if full && !self.full {
+            tracing::warn!(
+                "all connections are taken, so clients are turned away; raise gateway.max_connections"
+            );
+        }
+        self.full = full;
+    }
+}
+
+/// Serves a connection if there is a place for it, else tells its client.
+fn take(server: &Arc<Server>, accepted: Accepted, troubles: &mut Troubles) {
+    let address = match &accepted {
+        Accepted::Tcp(_, address) => Some(*address),
+        #[cfg(unix)]
+        Accepted::Unix(_) => None,
+    };
+    match server.places.take(address) {
+        Ok(place) => {
+            troubles.full(false);
+            let connection = open(Arc::clone(server), accepted, place);
+            server.tasks.spawn(connection);
+        }
+        Err(full) => {
+            troubles.full(full == Full::All);
+            turn_away(server, accepted, full);
+        }
+    }
+}
+
+/// Tells a client that there is no place. With TLS that would take a handshake, so the connection only closes.
+fn turn_away(server: &Arc<Server>, accepted: Accepted, full: Full) {
+    let Ok(teller) = Arc::clone(&server.tellers).try_acquire_owned() else { return };
+    match accepted {
+        Accepted::Tcp(stream, _) if server.tls.is_none() => {
+            server.tasks.spawn(async move {
+                places::tell(stream, full).await;
+                drop(teller);
+            });
+        }
+        Accepted::Tcp(..) => {}
+        #[cfg(unix)]
+        Accepted::Unix(stream) => {
+            server.tasks.spawn(async move {
+                places::tell(stream, full).await;
+                drop(teller);
+            });
+        }
+    }
+}
+
+async fn open(server: Arc<Server>, accepted: Accepted, place: Place) {
+    match accepted {
+        Accepted::Tcp(stream, _) => {
+            // Answers are written in one piece: waiting for more only delays them.
+            let _ = stream.set_nodelay(true);
+            match &server.tls {
+                None => serve(&server, stream).await,
+                Some(tls) => match tls.accept(stream).await {
+                    Ok(stream) => serve(&server, stream).await,
+                    Err(error) => tracing::debug!(error = %error, "a TLS handshake failed"),
+                },
+            }
+        }
+        #[cfg(unix)]
+        Accepted::Unix(stream) => serve(&server, stream).await,
+    }
+    drop(place);
+}
+
+/// Serves a connection to its end.
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(server: &Arc<Server>, stream: S) {
+    let activity = Arc::new(Activity::new(Instant::now()));
+    let _registered = server.register(&activity);
+    let stream = WithRefusals::new(Watched::new(stream, Arc::clone(&activity)));
+    let service =
+        service_fn(|request| exchange::answer(server.routes.clone(), &activity, request, server.max_body));
+    let connection = std::pin::pin!(server.http.serve_connection(stream, service));
+    match connection::drive(connection, &activity, &server.limits, server.phases.clone()).await {
+        Ok(End::Closed) => {}
+        Ok(end) => tracing::debug!(?end, "connection cut"),
+        Err(error) => tracing::debug!(error = %error, "connection ended"),
+    }
+}
+
+/// As many as may be told at the same time.
+pub(super) fn tellers() -> Arc<tokio::sync::Semaphore> {
+    Arc::new(tokio::sync::Semaphore::new(MAX_TOLD))
+}

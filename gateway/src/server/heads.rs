@@ -1,0 +1,185 @@
+//! Heads of HTTP/1 requests that two servers may read in different ways (RFC 9112, 2.2 and 6.1): lines that end with a bare
+//! LF, and two statements of the body's length. hyper lets both pass, so they are broken here before it sees them, and
+//! it refuses them with 400. After a request with a body nothing more is read from the connection, so that every byte
+//! of every head is seen.
+
+use memchr::memchr;
+
+/// What every HTTP/2 connection begins with (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const CONTENT_LENGTH: &[u8] = b"content-length";
+const TRANSFER_ENCODING: &[u8] = b"transfer-encoding";
+/// As much of a line as tells these names.
+const NAME_BYTES: usize = TRANSFER_ENCODING.len() + 1;
+
+/// Reads heads as they pass.
+#[derive(Debug)]
+pub(super) struct Heads {
+    /// Bytes of the preface that fit so far; `None` once it is settled which HTTP it is.
+    preface: Option<usize>,
+    /// False once nothing that comes is a head.
+    on: bool,
+    last: u8,
+    /// Lines of this head before the one that is being read.
+    lines: u64,
+    name: [u8; NAME_BYTES],
+    /// Bytes of the line so far.
+    length: usize,
+    has_length: bool,
+    has_encoding: bool,
+}
+
+/// What came to light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nothing new.
+    Nothing,
+    /// The connection speaks HTTP/2; no need to look further.
+    Http2,
+    /// A head that must not be read; it is broken now.
+    Refused,
+}
+
+impl Heads {
+    pub(super) fn new() -> Self {
+        Self {
+            preface: Some(0),
+            on: true,
+            last: 0,
+            lines: 0,
+            name: [0; NAME_BYTES],
+            length: 0,
+            has_length: false,
+            has_encoding: false,
+        }
+    }
+
+    /// Looks at bytes that came, before they are parsed.
+    pub(super) fn look(&mut self, bytes: &mut [u8]) -> Seen {
+        if !self.on {
+            return Seen::Nothing;
+        }
+        if self.is_http2(bytes) {
+            self.on = false;
+            return Seen::Http2;
+        }
+        let mut at = 0;
+        while let Some(offset) = memchr(b'\n', &bytes[at..]) {
+            let end = at + offset;
+            self.add(&bytes[at..end]);
+            let before = if end > 0 { bytes[end - 1] } else { self.last };
+            if before != b'\r' || !self.ends_line() {
+                // No part of a head may hold it, so the parser stops here whatever came before.
+                bytes[end] = 0;
+                self.on = false;
+                return Seen::Refused;
+            }
+            if !self.on {
+                return Seen::Nothing;
+            }
+            at = end + 1;
+        }
+        self.add(&bytes[at..]);
+        if let Some(last) = bytes.last() {
+            self.last = *last;
+        }
+        Seen::Nothing
+    }
+
+    fn is_http2(&mut self, bytes: &[u8]) -> bool {
+        let Some(known) = self.preface else { return false };
+        let rest = &PREFACE[known..];
+        let count = rest.len().min(bytes.len());
+        if bytes[..count] != rest[..count] {
+            self.preface = None;
+            return false;
+        }
+        self.preface = Some(known + count);
+        count == rest.len()
+    }
+
+    /// Adds to the line.
+    fn add(&mut self, part: &[u8]) {
+        let from = self.length.min(NAME_BYTES);
+        let count = part.len().min(NAME_BYTES - from);
+        self.name[from..from + count].copy_from_slice(&part[..count]);
+        self.length += part.len();
+    }
+
+    /// Ends the line; false if the head must not be read.
+    fn ends_line(&mut self) -> bool {
+        let line = &self.name[..self.length.min(NAME_BYTES)];
+        if self.length == 1 {
+            // Only CR. Before a request such lines are left out.
+            if self.lines > 0 {
+                self.on = !(self.has_length || self.has_encoding);
+                (self.lines, self.has_length, self.has_encoding) = (0, false, false);
+            }
+        } else {
+            self.lines += 1;
+            if let Some(colon) = line.iter().position(|byte| *byte == b':') {
+                self.has_length |= line[..colon].eq_ignore_ascii_case(CONTENT_LENGTH);
+                self.has_encoding |= line[..colon].eq_ignore_ascii_case(TRANSFER_ENCODING);
+            }
+        }
+        self.length = 0;
+        !(self.has_length && self.has_encoding)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// What is seen when the bytes come in pieces of `size`.
+    fn seen(text: &[u8], size: usize) -> (Vec<u8>, Vec<Seen>) {
+        let mut heads = Heads::new();
+        let (mut passed, mut news) = (Vec::new(), Vec::new());
+        for piece in text.chunks(size) {
+            let mut piece = piece.to_vec();
+            let what = heads.look(&mut piece);
+            if what != Seen::Nothing {
+                news.push(what);
+            }
+            passed.extend(piece);
+        }
+        (passed, news)
+    }
+
+    const GOOD: &[u8] =
+        b"\r\nGET / HTTP/1.1\r\nhost: x\r\nx-content-length: 1\r\n\r\nGET /b HTTP/1.1\r\n\r\n";
+
+    #[test]
+    fn whatever_the_pieces() {
+        for size in 1..40 {
+            assert_eq!(seen(GOOD, size), (GOOD.to_vec(), vec![]), "{size}");
+            for bad in [
+                &b"GET / HTTP/1.1\nhost: x\r\n\r\n"[..],
+                b"GET / HTTP/1.1\r\nhost: x\n\r\n",
+                b"GET / HTTP/1.1\r\nhost: x\r\n\n",
+                b"\nGET / HTTP/1.1\r\n\r\n",
+                b"POST / HTTP/1.1\r\nContent-Length: 3\r\nTRANSFER-ENCODING: chunked\r\n\r\n",
+                b"POST / HTTP/1.1\r\ntransfer-encoding:chunked\r\na: b\r\ncontent-length:3\r\n\r\n",
+            ] {
+                let both = [GOOD, bad].concat();
+                let (passed, news) = seen(&both, size);
+                assert_eq!(news, [Seen::Refused], "{size} {bad:?}");
+                let broken: Vec<usize> = (0..both.len()).filter(|at| passed[*at] != both[*at]).collect();
+                assert_eq!((broken.len(), passed[broken[0]], both[broken[0]]), (1, 0, b'\n'));
+            }
+        }
+    }
+
+    #[test]
+    fn bodies_and_frames_are_left_alone() {
+        for size in 1..60 {
+            let body = b"POST / HTTP/1.1\r\ncontent-length: 4\r\n\r\na\nb\nGET / HTTP/1.1\n\n";
+            assert_eq!(seen(body, size), (body.to_vec(), vec![]));
+            let frames = [PREFACE, b"\x00\n\n\n content-length"].concat();
+            assert_eq!(seen(&frames, size), (frames.clone(), vec![Seen::Http2]));
+        }
+        // What only begins as HTTP/2 does is looked at.
+        assert_eq!(seen(b"PRI * HTTP/1.1\n\n", 5).1, [Seen::Refused]);
+    }
+}
