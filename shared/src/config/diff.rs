@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AccessLogSettings, AdminSettings, ChangeMode, ChangeSettings, GatewaySettings, HeatSettings, LogSettings,
-    Settings, WarmSettings,
+    AccessLogSettings, AccessSettings, AdminSettings, ChangeMode, ChangeSettings, GatewaySettings,
+    HeatSettings, LogSettings, Settings, StoreScope, TokenSettings, WarmSettings,
 };
 use crate::cache::{RedisSettings, Ttl};
 use crate::model::{Money, Rules};
@@ -83,6 +83,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
         heat,
         admin,
         gateway,
+        access,
         access_log,
     } = settings;
     list!(
@@ -182,9 +183,23 @@ fn listed(settings: &Settings) -> Vec<Entry> {
     );
     list!(
         entries,
+        "access",
+        AccessSettings { tokens, address_rate, address_burst, addresses, cors_origins, insecure } = access
+    );
+    list!(
+        entries,
         "access_log",
-        AccessLogSettings { path, instance, max_size, max_age, keep, queue, queue_bytes, drain_timeout } =
-            access_log
+        AccessLogSettings {
+            path,
+            instance,
+            max_size,
+            max_age,
+            keep,
+            queue,
+            queue_bytes,
+            drain_timeout,
+            confirm_timeout
+        } = access_log
     );
     list!(entries, "log", LogSettings { format, filter } = log);
     entries
@@ -233,6 +248,7 @@ shown! {
     i32: |number| number.to_string();
     usize: |number| number.to_string();
     f64: |number| number.to_string();
+    bool: |yes| yes.to_string();
     Money: |amount| format!("{:?}", amount.to_string());
     LogFormat: |format| match format { Self::Text => "\"text\"".to_owned(), Self::Json => "\"json\"".to_owned() };
     ChangeMode: |mode| match mode {
@@ -240,6 +256,20 @@ shown! {
         Self::Poll => "\"poll\"".to_owned(),
         Self::Off => "\"off\"".to_owned(),
     };
+}
+
+impl Shown for TokenSettings {
+    fn text(&self) -> String {
+        let Self { name, sha256: _, stores, role, rate, burst } = self;
+        let stores = match stores {
+            StoreScope::All => "\"*\"".to_owned(),
+            StoreScope::Listed(stores) => stores.iter().cloned().collect::<Vec<_>>().text(),
+        };
+        let (name, sha256, role) = (name.text(), self.sha256_text(), role.as_str());
+        format!(
+            "{{name = {name}, sha256 = \"{sha256}\", stores = {stores}, role = \"{role}\", rate = {rate}, burst = {burst}}}"
+        )
+    }
 }
 
 impl<T: Shown> Shown for Option<T> {
