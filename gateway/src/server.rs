@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -12,9 +14,11 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
+use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 use crate::app::Front;
+use crate::auth::Peer;
 use crate::refusal::WithRefusals;
 use crate::service;
 
@@ -48,7 +52,7 @@ pub async fn serve(
             () = &mut stop => break,
             place = Arc::clone(&places).acquire_owned() => place,
         };
-        let (stream, _) = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -62,7 +66,11 @@ pub async fn serve(
         // Answers are written in one piece: waiting for more only delays them.
         let _ = stream.set_nodelay(true);
         let stream = WithRefusals::new(TokioIo::new(stream));
-        let connection = server.serve_connection(stream, TowerToHyperService::new(service.clone()));
+        let of_peer = service.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer.ip()));
+            request
+        });
+        let connection = server.serve_connection(stream, TowerToHyperService::new(of_peer));
         let watched = graceful.watch(connection);
         connections.spawn(async move {
             if let Err(error) = watched.await {

@@ -96,7 +96,8 @@ impl Default for Views {
 
 impl Views {
     fn of_at_most(stores: u64) -> Self {
-        let weigh = |_: &usize, view: &View| u32::try_from(view.directory.stores().len()).unwrap_or(u32::MAX).max(1);
+        let weigh =
+            |_: &usize, view: &View| u32::try_from(view.directory.stores().len()).unwrap_or(u32::MAX).max(1);
         Self { views: Cache::builder().max_capacity(stores).weigher(weigh).build() }
     }
 
@@ -107,7 +108,8 @@ impl Views {
             return view.directory;
         }
         let only = all.only(list);
-        let directory = if only.stores().len() == all.stores().len() { Arc::clone(all) } else { Arc::new(only) };
+        let directory =
+            if only.stores().len() == all.stores().len() { Arc::clone(all) } else { Arc::new(only) };
         self.views.insert(place, View { of: Arc::downgrade(all), directory: Arc::clone(&directory) });
         directory
     }

@@ -128,7 +128,8 @@ pub(super) struct Tokens {
 
 impl Tokens {
     pub(super) fn new(settings: &[TokenSettings]) -> Self {
-        let tokens: Vec<Token> = settings.iter().enumerate().map(|(at, token)| Token::new(at, token)).collect();
+        let tokens: Vec<Token> =
+            settings.iter().enumerate().map(|(at, token)| Token::new(at, token)).collect();
         let mut by_start: HashMap<[u8; 8], Vec<usize>> = HashMap::new();
         for token in &tokens {
             by_start.entry(start(&token.sha256)).or_default().push(token.place);

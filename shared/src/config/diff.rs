@@ -173,6 +173,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             max_connections,
             request_timeout,
             header_timeout,
+            body_timeout,
             max_header_bytes,
             drain_timeout,
             threads,

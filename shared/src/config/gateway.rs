@@ -16,6 +16,8 @@ pub struct GatewaySettings {
     pub request_timeout: Duration,
     /// For reading a request's head.
     pub header_timeout: Duration,
+    /// For reading a request's body.
+    pub body_timeout: Duration,
     /// Bytes of a request's head, the URL included.
     pub max_header_bytes: usize,
     /// Time in which requests in flight may finish after a stop was asked for.
@@ -51,6 +53,12 @@ pub(super) fn check(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySett
         header_timeout: checker.duration(
             "gateway.header_timeout",
             gateway.header_timeout,
+            seconds(10),
+            (100, 600 * SECOND),
+        ),
+        body_timeout: checker.duration(
+            "gateway.body_timeout",
+            gateway.body_timeout,
             seconds(10),
             (100, 600 * SECOND),
         ),

@@ -62,7 +62,7 @@ raw! {
     }
     Gateway {
         listen: String, max_connections: usize, request_timeout: String, header_timeout: String,
-        max_header_bytes: String, drain_timeout: String, threads: usize, compute_queue: usize,
+        body_timeout: String, max_header_bytes: String, drain_timeout: String, threads: usize, compute_queue: usize,
         max_source_store_days: usize, directory_ttl: String,
     }
     Access {
