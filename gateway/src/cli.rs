@@ -1,10 +1,12 @@
 //! The gateway's command line.
 
+mod token;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use shared::cache::{Cache, Levels, RedisCache};
 use shared::config::Settings;
 use shared::keys::Keys;
@@ -14,6 +16,7 @@ use shared::source::postgres::PostgresSource;
 use tokio::net::TcpListener;
 
 use crate::access_log::AccessLog;
+use crate::auth::Access;
 use crate::server;
 use crate::{App, Front};
 
@@ -22,7 +25,8 @@ use crate::{App, Front};
     name = "gateway",
     version,
     about = "Serves Hotshelf's answers over REST",
-    after_help = "Examples:\n  gateway --config config/gateway.toml\n  gateway --listen 127.0.0.1:8080 --redis redis://127.0.0.1:6379\n\n\
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  gateway --config config/gateway.toml\n  gateway --listen 127.0.0.1:8080 --redis redis://127.0.0.1:6379\n  gateway token new --name board --stores 1001,1002\n\n\
                   Addresses and passwords may come from HOTSHELF_REDIS_URL and HOTSHELF_POSTGRES_URL.\n\
                   Exit codes: 0 stopped as asked, 1 failed, 64 wrong usage, 78 wrong settings."
 )]
@@ -39,9 +43,19 @@ struct Cli {
     /// Address of PostgreSQL, instead of postgres.url
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
+    /// Listen beyond loopback without any token, as access.insecure
+    #[arg(long)]
+    insecure: bool,
     /// Check the settings and exit
     #[arg(long)]
     check_config: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Token(token::Token),
 }
 
 /// Runs the command line of this process.
@@ -51,11 +65,15 @@ pub async fn main() -> ExitCode {
 
 async fn start() -> Result<ExitCode, ExitCode> {
     let cli: Cli = program::command_line()?;
+    if let Some(Command::Token(args)) = &cli.command {
+        return Ok(token::run(args));
+    }
     let given = [("HOTSHELF_REDIS_URL", &cli.redis), ("HOTSHELF_POSTGRES_URL", &cli.postgres)];
     let mut settings = program::settings(&cli.config, &given)?;
     if let Some(listen) = cli.listen {
         settings.gateway.listen = listen;
     }
+    settings.access.insecure |= cli.insecure;
     if cli.check_config {
         println!("the settings fit");
         return Ok(ExitCode::SUCCESS);
@@ -89,7 +107,7 @@ async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
             "no access log is written, so the warmer does not learn what is asked for; set access_log.path"
         );
     }
-    let front = Front::with_access_log(access_log);
+    let front = Front::guarded(access_log, Access::new(&settings.access, false));
     front.open(App::new(settings, levels, Source::Postgres(source), compute));
     tracing::info!(%address, "listening");
     server::serve(front, listener, &settings.gateway, stop_signal()).await;
