@@ -8,12 +8,17 @@
     reason = "tests read what clients read"
 )]
 
+mod access;
 mod access_log;
 mod bad_input;
 mod client;
+mod cors;
 mod fixture;
+mod http_rules;
 mod order_pages;
 mod outages;
+mod rate;
+mod refresh;
 mod representations;
 mod same_bytes;
 mod warmed;
