@@ -194,9 +194,13 @@ async fn what_cannot_be_logged_is_told() {
     let logs = [
         ("off", AccessLog::off()),
         ("full", log(Path::new("/dev/full"), Duration::from_secs(60))),
-        // Nobody reads it, so opening it waits for ever.
         ("hanging", log(&pipe, soon)),
     ];
+    // Nobody reads the pipe, so whatever comes after its 64 KiB waits for ever.
+    for _ in 0..4 {
+        let large = Refresh { stores: Some(vec!["x".repeat(50_000)]), ..Refresh::default() };
+        logs[2].1.try_refresh(large).unwrap();
+    }
     for (name, log) in logs {
         let (source, levels) = (fixture::files().await, fixture::levels(fixture::memory()));
         let gateway = Gateway::start_as(source, levels, log, settings()).await;
