@@ -89,6 +89,7 @@ fn new(args: &New) -> anyhow::Result<ExitCode> {
     let token = token::make().context("the system gives no random bytes")?;
     let stores = match &args.stores[..] {
         [] => StoreScope::All,
+        [all] if all == "*" => StoreScope::All,
         stores => StoreScope::Listed(stores.iter().cloned().collect()),
     };
     let role = match args.role {

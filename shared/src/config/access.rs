@@ -156,8 +156,10 @@ fn check_scope(scope: &StoreScope, role: Role, key: &str, checker: &mut Checker)
     if role == Role::Operator {
         checker.problem(key, "an operator sees all stores: write \"*\", or make it a reader".to_owned());
     }
-    if stores.is_empty() || stores.len() > MAX_LISTED || stores.contains("") {
-        let what = format!("must name 1 to {MAX_LISTED} stores by their ids; \"*\" stands for all");
+    // A star among others would be a store of that name, which nobody means.
+    if stores.is_empty() || stores.len() > MAX_LISTED || stores.contains("") || stores.contains("*") {
+        let what =
+            format!("must name 1 to {MAX_LISTED} stores by their ids; \"*\", without a list, stands for all");
         checker.problem(key, what);
     }
 }
@@ -350,6 +352,8 @@ mod tests {
         assert_eq!(settings(&token.to_string()).unwrap().access.tokens, [token]);
         let all = TokenSettings::new("all", digest(HASH).unwrap(), StoreScope::All, Role::Operator).unwrap();
         assert_eq!(settings(&all.to_string()).unwrap().access.tokens, [all]);
+        let star = StoreScope::Listed(["*".to_owned()].into());
+        assert!(TokenSettings::new("x", [0; 32], star, Role::Reader).is_err());
         assert!(TokenSettings::new("", [0; 32], StoreScope::Listed([].into()), Role::Operator).is_err());
     }
 }
