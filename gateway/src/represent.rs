@@ -111,7 +111,7 @@ pub(crate) fn response(
     set(http::HeaderName::from_static("server-timing"), &server_timing(answer));
     // Strong: one tag per representation, and gzip is one of its own.
     let tag = |gzip: bool| entity_tag(question, rules, &meta.data_version, format.content_type(), gzip);
-    if let Some(tag) = conditional::known(request, &[tag(gzip), tag(false)], answer.computed_at) {
+    if let Some(tag) = conditional::named(request, &[tag(gzip), tag(false)]) {
         set(ETAG, tag);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(response);
@@ -130,11 +130,16 @@ pub(crate) fn response(
         Content::Ready { body, gzip: true } if !gzip => (inflate(body).ok_or_else(failed)?, false),
         Content::Ready { body, gzip } => (body.clone(), *gzip),
     };
+    set(ETAG, &tag(gzip));
+    // Only now is it known which representation it would get.
+    if conditional::is_current(request, answer.computed_at) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(response);
+    }
     set(CONTENT_TYPE, format.content_type());
     if gzip {
         set(CONTENT_ENCODING, "gzip");
     }
-    set(ETAG, &tag(gzip));
     *response.body_mut() = Full::new(body);
     Ok(response)
 }

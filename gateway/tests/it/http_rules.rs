@@ -1,9 +1,13 @@
 //! The rules of HTTP that caches, browsers and libraries count on.
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use gateway::{AccessLog, Front};
 use http::{HeaderMap, Method};
+use shared::cache::levels::{Stamp, Stored};
+use shared::model::query::{SortOrder, StoreSort};
+use shared::model::{Ask, Document};
 
 use crate::client::{self, Answer, encoded};
 use crate::fixture::{self, Gateway};
@@ -51,6 +55,53 @@ async fn times_are_compared_when_no_tag_is_named() {
             assert_eq!(gateway.get_with(path, &headers).await.status.as_u16(), status, "{path} {known}");
         }
     }
+}
+
+/// Small bodies are not compressed for anybody: their tag is the plain one, also where no tag was named.
+#[tokio::test]
+async fn what_has_not_changed_keeps_its_tag() {
+    let gateway = Gateway::without_servers().await;
+    let small = "/v1/metrics/channels?from=2020-01-01&to=2020-01-01";
+    for path in PATHS.iter().chain(&[small]) {
+        let packed = ("accept-encoding", "gzip");
+        let tag = gateway.get_with(path, &[packed]).await.header("etag").to_owned();
+        for known in [("if-none-match", "*"), ("if-modified-since", "Fri, 01 Jan 2100 00:00:00 GMT")] {
+            let again = gateway.get_with(path, &[packed, known]).await;
+            assert_eq!(
+                (again.status.as_u16(), again.header("etag")),
+                (304, tag.as_str()),
+                "{path} {known:?}"
+            );
+        }
+    }
+}
+
+/// A ready response goes to whoever takes gzip byte by byte as it is stored.
+#[tokio::test]
+async fn stored_bytes_are_sent_as_they_are() {
+    let (source, levels) = (fixture::files().await, fixture::levels(fixture::memory()));
+    fixture::warm(&source, &levels).await;
+    let directory = levels.read_directory().await.hit().unwrap();
+    let query = Ask::default_for(Document::StoreTable(StoreSort::Sales, SortOrder::Descending));
+    let query = query.resolve(&directory).unwrap();
+    let (header, answer) = levels.read_answer(&query).await.hit().unwrap();
+    let stamp = Stamp { now: header.computed_at, as_of: query.as_of, version: header.data_version };
+    let ready = levels.write_ready(&query, &answer, &stamp).unwrap();
+    levels.cache().transact(vec![ready]).await.unwrap();
+    let Some(Stored::Ready { body, gzip: true, .. }) = levels.read_ready(&query).await.hit() else {
+        panic!("not stored as gzip")
+    };
+    let gateway = Gateway::start(source, levels).await;
+    let packed = gateway.get_with("/v1/metrics/stores", &[("accept-encoding", "gzip")]).await;
+    assert_eq!((packed.header("x-cache"), packed.header("content-encoding")), ("l4", "gzip"));
+    assert_eq!(packed.body, body);
+    assert_eq!(packed.header("content-length"), body.len().to_string());
+    let plain = gateway.ok("/v1/metrics/stores").await;
+    assert_eq!((plain.header("x-cache"), plain.header("content-encoding")), ("l4", ""));
+    let mut inflated = Vec::new();
+    flate2::read::GzDecoder::new(&packed.body[..]).read_to_end(&mut inflated).unwrap();
+    assert_eq!(inflated, plain.body);
+    assert_ne!(plain.header("etag"), packed.header("etag"));
 }
 
 /// All headers but those of the moment.
