@@ -35,6 +35,9 @@ pub enum NotTaken {
     /// It would be longer than readers take.
     #[error("the refresh names too much; name fewer stores, or all")]
     TooLong,
+    /// It was not written in time; it may still be.
+    #[error("the access log was not written in time; its disk may be too slow")]
+    Slow,
 }
 
 /// How many records came to what.
@@ -63,6 +66,7 @@ struct Open {
     instance: String,
     queue_bytes: usize,
     drain_timeout: Duration,
+    confirm_timeout: Duration,
 }
 
 /// What handles and writer both see.
@@ -78,11 +82,16 @@ struct Shared {
     failing: AtomicBool,
 }
 
+/// Tells whether a line was written; dropped if it never will be.
+type Written = oneshot::Sender<bool>;
+
 #[derive(Debug)]
 enum Message {
     Record {
         event: Box<Event>,
         bytes: usize,
+        /// Who waits to hear whether it was written.
+        written: Option<Written>,
     },
     /// Everything before it is to be written, then the thread ends.
     Stop(oneshot::Sender<()>),
@@ -114,6 +123,7 @@ impl AccessLog {
             instance: settings.instance.clone().unwrap_or_else(|| address.to_owned()),
             queue_bytes: settings.queue_bytes,
             drain_timeout: settings.drain_timeout,
+            confirm_timeout: settings.confirm_timeout,
         };
         Ok(Self { open: Some(Arc::new(open)) })
     }
@@ -141,18 +151,38 @@ impl AccessLog {
     pub(crate) fn record(&self, mut request: shared::access_log::Request) {
         let Some(open) = &self.open else { return };
         request.instance = Some(open.instance.clone());
-        let stores = request.stores.iter().flatten().map(String::len).sum::<usize>();
+        let stores =
+            request.stores.iter().flatten().map(|store| store.len() + size_of::<String>()).sum::<usize>();
         let bytes = RECORD_BYTES + request.path.len() + request.query.len() + stores;
-        if open.queue(Event::Request(request), bytes).is_err() {
+        if open.queue(Event::Request(request), bytes, None).is_err() {
             open.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Takes a refresh for the warmer. Never waits.
+    /// Takes a refresh for the warmer, and waits until its line is written, at most `access_log.confirm_timeout`.
     ///
     /// # Errors
-    /// If it cannot be taken: whoever asked for it must know.
-    pub fn try_refresh(&self, mut refresh: Refresh) -> Result<(), NotTaken> {
+    /// If it was not written: whoever asked for it must know.
+    pub async fn refresh(&self, refresh: Refresh) -> Result<(), NotTaken> {
+        let (sender, written) = oneshot::channel();
+        self.take_refresh(refresh, Some(sender))?;
+        let limit = self.open.as_ref().map_or(Duration::ZERO, |open| open.confirm_timeout);
+        match tokio::time::timeout(limit, written).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false) | Err(_)) => Err(NotTaken::Failing),
+            Err(_) => Err(NotTaken::Slow),
+        }
+    }
+
+    /// As [`Self::refresh`], without waiting: it is in the queue then, and may still be lost with it.
+    ///
+    /// # Errors
+    /// If it cannot be taken.
+    pub fn try_refresh(&self, refresh: Refresh) -> Result<(), NotTaken> {
+        self.take_refresh(refresh, None)
+    }
+
+    fn take_refresh(&self, mut refresh: Refresh, written: Option<Written>) -> Result<(), NotTaken> {
         let open = self.open.as_ref().ok_or(NotTaken::Off)?;
         if open.shared.failing.load(Ordering::Relaxed) {
             return Err(NotTaken::Failing);
@@ -165,7 +195,7 @@ impl AccessLog {
         if stores > MAX_LINE_BYTES || shared::access_log::line::write(&event, &mut Vec::new()).is_err() {
             return Err(NotTaken::TooLong);
         }
-        open.queue(event, RECORD_BYTES + stores).map_err(|_| NotTaken::Full)
+        open.queue(event, RECORD_BYTES + stores, written).map_err(|_| NotTaken::Full)
     }
 
     /// Writes what waits, and ends the writer; at most for the time that the settings give it.
@@ -191,10 +221,11 @@ impl AccessLog {
 struct NoRoom;
 
 impl Open {
-    fn queue(&self, event: Event, bytes: usize) -> Result<(), NoRoom> {
+    fn queue(&self, event: Event, bytes: usize, written: Option<Written>) -> Result<(), NoRoom> {
         let waiting = self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
         let fits = waiting.saturating_add(bytes) <= self.queue_bytes;
-        if fits && self.queue.try_send(Message::Record { event: Box::new(event), bytes }).is_ok() {
+        let message = Message::Record { event: Box::new(event), bytes, written };
+        if fits && self.queue.try_send(message).is_ok() {
             return Ok(());
         }
         self.shared.waiting.fetch_sub(bytes, Ordering::Relaxed);

@@ -12,6 +12,7 @@ use shared::source::Source;
 use tokio::sync::Mutex;
 
 use crate::access_log::AccessLog;
+use crate::auth::Access;
 use crate::problem::Problem;
 
 /// How long a directory read from the cache is used: one read for a burst of requests.
@@ -31,6 +32,7 @@ struct Inner {
     rules: Arc<Rules>,
     max_source_store_days: usize,
     directory_ttl: Duration,
+    body_timeout: Duration,
     directory: Mutex<Option<Known>>,
 }
 
@@ -51,6 +53,7 @@ impl App {
             rules: Arc::new(settings.rules.clone()),
             max_source_store_days: settings.gateway.max_source_store_days,
             directory_ttl: settings.gateway.directory_ttl,
+            body_timeout: settings.gateway.body_timeout,
             directory: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -84,6 +87,12 @@ impl App {
     #[must_use]
     pub fn max_source_store_days(&self) -> usize {
         self.inner.max_source_store_days
+    }
+
+    /// Time in which a request's body must be there.
+    #[must_use]
+    pub fn body_timeout(&self) -> Duration {
+        self.inner.body_timeout
     }
 
     /// All stores: from the cache, else from the source; one request reads for all that wait.
@@ -125,6 +134,7 @@ struct FrontState {
     app: OnceLock<App>,
     stopping: AtomicBool,
     access_log: AccessLog,
+    access: Access,
 }
 
 impl Front {
@@ -138,6 +148,18 @@ impl Front {
     #[must_use]
     pub fn with_access_log(access_log: AccessLog) -> Self {
         Self { state: Arc::new(FrontState { access_log, ..FrontState::default() }) }
+    }
+
+    /// As [`Front::with_access_log`], for those who may ask.
+    #[must_use]
+    pub fn guarded(access_log: AccessLog, access: Access) -> Self {
+        Self { state: Arc::new(FrontState { access_log, access, ..FrontState::default() }) }
+    }
+
+    /// Who may ask.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.state.access
     }
 
     /// Where requests are recorded.

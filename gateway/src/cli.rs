@@ -1,11 +1,13 @@
 //! The gateway's command line.
 
+mod token;
+
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use shared::cache::{Cache, Levels, RedisCache};
 use shared::config::{ListenAddress, Settings};
 use shared::keys::Keys;
@@ -15,18 +17,17 @@ use shared::source::postgres::PostgresSource;
 use tokio::net::TcpListener;
 
 use crate::access_log::AccessLog;
+use crate::auth::Access;
 use crate::server::{self, Listeners, Tls};
 use crate::{App, Front};
-
-/// Whether requests need a token.
-const HAS_TOKENS: bool = false;
 
 #[derive(Debug, Parser)]
 #[command(
     name = "gateway",
     version,
     about = "Serves Hotshelf's answers over REST",
-    after_help = "Examples:\n  gateway --config config/gateway.toml\n  gateway --listen 127.0.0.1:8080 --redis redis://127.0.0.1:6379\n\n\
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  gateway --config config/gateway.toml\n  gateway --listen 127.0.0.1:8080 --redis redis://127.0.0.1:6379\n  gateway token new --name board --stores 1001,1002\n\n\
                   Addresses and passwords may come from HOTSHELF_REDIS_URL and HOTSHELF_POSTGRES_URL.\n\
                   Exit codes: 0 stopped as asked, 1 failed, 64 wrong usage, 78 wrong settings."
 )]
@@ -37,7 +38,7 @@ struct Cli {
     /// Address and port, or unix:/path, instead of gateway.listen; may be given several times
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Vec<ListenAddress>,
-    /// Listen where other machines can connect although there are no tokens
+    /// Listen where other machines can connect although there are no tokens, as access.insecure
     #[arg(long)]
     insecure: bool,
     /// Address of Redis, instead of redis.url
@@ -49,6 +50,13 @@ struct Cli {
     /// Check the settings and exit
     #[arg(long)]
     check_config: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Token(token::Token),
 }
 
 /// Runs the command line of this process.
@@ -58,11 +66,15 @@ pub async fn main() -> ExitCode {
 
 async fn start() -> Result<ExitCode, ExitCode> {
     let cli: Cli = program::command_line()?;
+    if let Some(Command::Token(args)) = &cli.command {
+        return Ok(token::run(args));
+    }
     let given = [("HOTSHELF_REDIS_URL", &cli.redis), ("HOTSHELF_POSTGRES_URL", &cli.postgres)];
     let mut settings = program::settings(&cli.config, &given)?;
     if !cli.listen.is_empty() {
         settings.gateway.listen = cli.listen;
     }
+    settings.access.insecure |= cli.insecure;
     if cli.check_config {
         check_files(&settings).map_err(|error| program::wrong_settings(&error))?;
         println!("the settings fit");
@@ -70,7 +82,7 @@ async fn start() -> Result<ExitCode, ExitCode> {
     }
     program::start_log(&settings)?;
     let tls = Tls::load(&settings.tls).map_err(|error| program::wrong_settings(&error))?;
-    Ok(program::end(run(&settings, tls, cli.insecure).await))
+    Ok(program::end(run(&settings, tls).await))
 }
 
 /// Whether the files that settings name can be used: certificates, keys, passwords. Connects to nothing.
@@ -81,9 +93,10 @@ fn check_files(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn run(settings: &Settings, tls: Option<Tls>, insecure: bool) -> anyhow::Result<ExitCode> {
+async fn run(settings: &Settings, tls: Option<Tls>) -> anyhow::Result<ExitCode> {
     // Listens before anything else, so that a restart refuses no connection for longer than it must.
-    let listeners = match Listeners::open(&settings.gateway, HAS_TOKENS, insecure).await {
+    let has_tokens = !settings.access.tokens.is_empty();
+    let listeners = match Listeners::open(&settings.gateway, has_tokens, settings.access.insecure).await {
         Ok(listeners) => listeners.with_tls(tls.clone()),
         Err(error) if error.is_of_settings() => return Ok(program::wrong_settings(&error)),
         Err(error) => return Err(error.into()),
@@ -111,7 +124,7 @@ async fn run(settings: &Settings, tls: Option<Tls>, insecure: bool) -> anyhow::R
             "no access log is written, so the warmer does not learn what is asked for; set access_log.path"
         );
     }
-    let front = Front::with_access_log(access_log);
+    let front = Front::guarded(access_log, Access::new(&settings.access, tls.is_some()));
     front.open(App::new(settings, levels, Source::Postgres(source), compute));
     tracing::info!(addresses = addresses.join(", "), tls = tls.is_some(), "listening");
     let reload = ReloadSignal::listen().context("cannot listen to SIGHUP")?;

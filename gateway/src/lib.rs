@@ -1,22 +1,28 @@
 //! The gateway: answers questions over REST from what is ready, and computes what is not. It never writes to Redis.
 //!
 //! - [`server`]: where connections come from, their limits, TLS, graceful stop.
-//! - [`service`]: the tower layers and the routes.
+//! - [`service`]: the tower layers and the routes; `headers`: what every response has.
+//! - [`auth`]: who asks, what he may see, and how often.
 //! - [`ladder`]: from a question to its document: L3 → L2 → source.
 //! - [`order_pages`]: raw order lines: L1 → source.
-//! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers.
+//! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers; `conditional`: what the client has already.
+//! - `refresh`: wishes for fresh answers.
 //! - [`access_log`]: what was asked, for the warmer.
 //! - [`problem`]: the only place that turns errors into status codes; `refusal` gives them to what hyper refuses itself.
 
 pub mod access_log;
 pub mod app;
+pub mod auth;
 pub mod cli;
+mod conditional;
 mod csv;
+mod headers;
 pub mod ladder;
 mod negotiate;
 pub mod openapi;
 pub mod order_pages;
 pub mod problem;
+mod refresh;
 mod refusal;
 pub mod represent;
 pub mod server;

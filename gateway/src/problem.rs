@@ -10,6 +10,11 @@ use shared::model::query::MAX_DAYS;
 use shared::runtime::Busy;
 use shared::source::{SourceError, SourceErrorKind};
 
+use crate::access_log::NotTaken;
+
+/// Most stores that a refusal names.
+const MOST_NAMED: usize = 20;
+
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -23,6 +28,8 @@ pub struct Problem {
     pub allow: Option<&'static str>,
     /// Seconds after which to try again, for 429 and 503.
     pub retry_after: Option<u32>,
+    /// How to say who one is, for 401.
+    pub challenge: Option<&'static str>,
 }
 
 /// The document, as it is sent.
@@ -46,7 +53,14 @@ pub(crate) struct Body<'a> {
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: Vec::new(), allow: None, retry_after: None }
+        Self {
+            status,
+            detail: detail.into(),
+            errors: Vec::new(),
+            allow: None,
+            retry_after: None,
+            challenge: None,
+        }
     }
 
     /// Bad parameters, all at once.
@@ -66,6 +80,88 @@ impl Problem {
     #[must_use]
     pub fn unknown_store(store_id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("there is no store {store_id:?}; /v1/stores lists them"))
+    }
+
+    /// No token came with the request.
+    #[must_use]
+    pub fn no_token() -> Self {
+        let detail = "this needs a token; send it in a header: Authorization: Bearer TOKEN";
+        let challenge = Some("Bearer realm=\"hotshelf\"");
+        Self { challenge, ..Self::new(StatusCode::UNAUTHORIZED, detail) }
+    }
+
+    /// What came is no valid token.
+    #[must_use]
+    pub fn unknown_token() -> Self {
+        let detail = "this token is not valid; ask the operator for one";
+        let challenge = Some("Bearer realm=\"hotshelf\", error=\"invalid_token\"");
+        Self { challenge, ..Self::new(StatusCode::UNAUTHORIZED, detail) }
+    }
+
+    /// Stores that the caller may not see. Nothing here depends on whether they exist.
+    #[must_use]
+    pub fn others_stores(stores: &[&String]) -> Self {
+        let detail = "the token may see only the stores that /v1/stores lists; ask for those";
+        let reason = |store: &&String| ParameterError {
+            parameter: "stores".to_owned(),
+            reason: format!("{store:?} is not among the token's stores"),
+        };
+        let errors = stores.iter().take(MOST_NAMED).map(reason).collect();
+        Self { errors, ..Self::new(StatusCode::FORBIDDEN, detail) }
+    }
+
+    /// More requests than the caller may make.
+    #[must_use]
+    pub fn too_often(seconds: u32) -> Self {
+        let detail = format!("too many requests; wait {seconds} s, or ask the operator for a higher rate");
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    }
+
+    /// The body did not come in time.
+    #[must_use]
+    pub fn body_timeout() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time; send it at once")
+    }
+
+    /// The body broke off.
+    #[must_use]
+    pub fn body_broken() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "the body could not be read to its end; send it again")
+    }
+
+    /// A body longer than the limit.
+    #[must_use]
+    pub fn body_too_large(limit: usize) -> Self {
+        let detail =
+            format!("the body is larger than {limit} bytes; name fewer stores, or leave them out for all");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    /// A body of another kind.
+    #[must_use]
+    pub fn media_type(wanted: &str) -> Self {
+        let detail = format!("the body must be {wanted}, not compressed; say so in the header Content-Type");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    /// A body that cannot be understood as a whole.
+    #[must_use]
+    pub fn bad_body(what: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, what)
+    }
+
+    /// A refresh that the access log did not take.
+    #[must_use]
+    pub fn not_taken(why: NotTaken) -> Self {
+        match why {
+            NotTaken::TooLong => Self::new(StatusCode::UNPROCESSABLE_ENTITY, why.to_string()),
+            NotTaken::Off | NotTaken::Full | NotTaken::Failing | NotTaken::Slow => {
+                // Its path and its disk are the operator's.
+                tracing::warn!(reason = %why, "a refresh was refused");
+                let detail = "the refresh cannot be passed on now; try again later, or tell the operator";
+                Self { retry_after: Some(10), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+            }
+        }
     }
 
     /// The method is not for this path.
@@ -99,13 +195,6 @@ impl Problem {
     pub fn headers_too_large() -> Self {
         let detail = "the header lines are larger than gateway.max_header_bytes; send fewer or shorter ones";
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
-    }
-
-    /// A request's body over the limit.
-    #[must_use]
-    pub fn body_too_large(limit: usize) -> Self {
-        let detail = format!("the body is larger than {limit} bytes; send less");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
     /// No place for one more connection.

@@ -3,9 +3,7 @@
 use std::io::Read as _;
 
 use bytes::Bytes;
-use http::header::{
-    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LAST_MODIFIED, VARY,
-};
+use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -17,6 +15,7 @@ use shared::entry;
 use shared::model::Document;
 use shared::model::query::{Granularity, ProductSort, SortOrder, StoreSort};
 
+use crate::conditional;
 use crate::csv::Table;
 use crate::ladder::{Answer, Content};
 use crate::negotiate::{self, Format};
@@ -133,9 +132,7 @@ pub(crate) fn response(
     set(http::HeaderName::from_static("server-timing"), &server_timing(answer));
     // Strong: one tag per representation, and gzip is one of its own.
     let tag = |gzip: bool| entity_tag(question, rules, &meta.data_version, format.content_type(), gzip);
-    let known: Vec<&str> =
-        request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).collect();
-    if let Some(tag) = [tag(gzip), tag(false)].iter().find(|tag| is_known(&known, tag)) {
+    if let Some(tag) = conditional::named(request, &[tag(gzip), tag(false)]) {
         set(ETAG, tag);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(response);
@@ -154,11 +151,16 @@ pub(crate) fn response(
         Content::Ready { body, gzip: true } if !gzip => (inflate(body).ok_or_else(failed)?, false),
         Content::Ready { body, gzip } => (body.clone(), *gzip),
     };
+    set(ETAG, &tag(gzip));
+    // Only now is it known which representation it would get.
+    if conditional::is_current(request, answer.computed_at) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(response);
+    }
     set(CONTENT_TYPE, format.content_type());
     if gzip {
         set(CONTENT_ENCODING, "gzip");
     }
-    set(ETAG, &tag(gzip));
     *response.body_mut() = Full::new(body);
     Ok(response)
 }
@@ -170,15 +172,6 @@ fn inflate(body: &[u8]) -> Option<Bytes> {
     Some(Bytes::from(plain))
 }
 
-/// If-None-Match compares weakly: `W/` does not count.
-fn is_known(known: &[&str], tag: &str) -> bool {
-    known
-        .iter()
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
-}
-
 fn cache_control(answer: &Answer) -> String {
     let fresh = answer.soft.saturating_sub(answer.age()).as_secs();
     let stale = answer.hard.saturating_sub(answer.soft).as_secs();
@@ -186,8 +179,7 @@ fn cache_control(answer: &Answer) -> String {
 }
 
 fn http_date(milliseconds: i64) -> String {
-    let since = std::time::Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0));
-    httpdate::fmt_http_date(std::time::UNIX_EPOCH + since)
+    httpdate::fmt_http_date(conditional::whole_seconds(milliseconds))
 }
 
 fn server_timing(answer: &Answer) -> String {

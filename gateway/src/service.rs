@@ -1,13 +1,14 @@
 //! The service: tower layers around the routes.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::body::Body as _;
+use hyper::body::Body;
 use shared::answers::parameters::{self, Asked, OrdersAsk, Route};
 use shared::answers::response::{JSON, Meta};
 use shared::model::{Ask, Document, Query};
@@ -15,9 +16,10 @@ use shared::runtime::now_ms;
 
 use crate::access_log::{Details, Pending};
 use crate::app::{App, Front};
+use crate::auth::{self, Caller};
 use crate::negotiate::Format;
 use crate::problem::Problem;
-use crate::{ladder, openapi, order_pages, represent};
+use crate::{headers, ladder, openapi, order_pages, refresh, represent};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over.
@@ -37,12 +39,18 @@ pub async fn handle<B>(
     front: Front,
     request: Request<B>,
     limit: Duration,
-) -> Result<Response<ResponseBody>, Infallible> {
+) -> Result<Response<ResponseBody>, Infallible>
+where
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (head, body) = request.into_parts();
+    let request = Request::from_parts(head, ());
     let started = now_ms();
     let request_id = request_id(&request);
     let mut record = Pending::begin(front.access_log(), &request, &request_id);
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let outcome = match tokio::time::timeout(limit, route(&front, &request)).await {
+    let outcome = match tokio::time::timeout(limit, route(&front, &request, &request_id, body)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Problem::timeout()),
     };
@@ -50,7 +58,8 @@ pub async fn handle<B>(
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    if method == Method::HEAD {
+    headers::finish(front.access(), &request, &mut response);
+    if method == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
         let length = response.body().size_hint().exact().unwrap_or(0);
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
         *response.body_mut() = Full::default();
@@ -85,13 +94,26 @@ fn problem_response(problem: &Problem, request_id: &str) -> Response<ResponseBod
     if let Some(allow) = problem.allow {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
     }
+    if let Some(challenge) = problem.challenge {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
     if let Some(seconds) = problem.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
 
-async fn route<B>(front: &Front, request: &Request<B>) -> Result<Response<ResponseBody>, Problem> {
+async fn route<B>(
+    front: &Front,
+    request: &Request<()>,
+    request_id: &str,
+    body: B,
+) -> Result<Response<ResponseBody>, Problem>
+where
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let caller = front.access().admit(request)?;
     let uri = request.uri();
     let length = uri.path_and_query().map_or(0, |path| path.as_str().len());
     if length > MAX_URI_BYTES {
@@ -99,28 +121,36 @@ async fn route<B>(front: &Front, request: &Request<B>) -> Result<Response<Respon
     }
     let path = uri.path();
     let route = Route::of(path);
-    if route.is_none() && !matches!(path, "/livez" | "/readyz" | "/openapi.json") {
+    let posts = path == refresh::PATH;
+    if route.is_none() && !posts && !auth::is_free(path) {
         return Err(Problem::unknown_path(path));
     }
+    let methods = if posts { refresh::METHODS } else { METHODS };
     match *request.method() {
-        Method::GET | Method::HEAD => {}
-        Method::OPTIONS => {
-            let mut response = Response::new(Full::default());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
-            return Ok(response);
-        }
-        _ => return Err(Problem::method(METHODS)),
+        Method::GET | Method::HEAD if !posts => {}
+        Method::POST if posts => {}
+        Method::OPTIONS => return Ok(options(methods)),
+        _ => return Err(Problem::method(methods)),
     }
-    match (path, route) {
-        ("/livez", _) => Ok(plain(StatusCode::OK, "alive\n".to_owned())),
-        ("/openapi.json", _) => Ok(described()),
-        (_, Some(route)) => match front.app() {
-            Some(app) => question(app, request, &route).await,
-            None => Err(Problem::starting()),
-        },
-        _ => Ok(ready(front).await),
+    let Some(caller) = caller else {
+        return Ok(match path {
+            "/livez" => plain(StatusCode::OK, "alive\n".to_owned()),
+            "/openapi.json" => described(),
+            _ => ready(front).await,
+        });
+    };
+    let app = front.app().ok_or_else(Problem::starting)?;
+    match route {
+        Some(route) => question(app, caller, request, &route).await,
+        None => refresh::take(front, app, caller, request, request_id, body).await,
     }
+}
+
+fn options(methods: &'static str) -> Response<ResponseBody> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
 }
 
 fn plain(status: StatusCode, text: String) -> Response<ResponseBody> {
@@ -152,22 +182,36 @@ async fn ready(front: &Front) -> Response<ResponseBody> {
     plain(status, text)
 }
 
-async fn question<B>(
+async fn question(
     app: &App,
-    request: &Request<B>,
+    caller: Caller<'_>,
+    request: &Request<()>,
     route: &Route,
 ) -> Result<Response<ResponseBody>, Problem> {
     let asked = parameters::read(route, request.uri().query().unwrap_or_default())?;
+    // Before anything is looked up.
     match asked {
-        Asked::Document(ask) => document(app, request, &ask).await,
-        Asked::Orders(ask) => orders(app, request, &ask).await,
+        Asked::Document(ask) => {
+            caller.check(ask.stores.iter().flatten())?;
+            document(app, caller, request, &ask).await
+        }
+        Asked::Orders(ask) => {
+            caller.check([&ask.store_id])?;
+            orders(app, request, &ask).await
+        }
     }
 }
 
-async fn document<B>(app: &App, request: &Request<B>, ask: &Ask) -> Result<Response<ResponseBody>, Problem> {
+async fn document(
+    app: &App,
+    caller: Caller<'_>,
+    request: &Request<()>,
+    ask: &Ask,
+) -> Result<Response<ResponseBody>, Problem> {
     let shape = represent::shape(ask.document);
     let format = shape.negotiate(request.headers())?;
-    let directory = app.directory().await?;
+    let all = app.directory().await?;
+    let directory = caller.directory(&all);
     let query = ask.resolve(&directory)?;
     let answer = ladder::answer(app, &query, &directory, format == Format::Json).await?;
     let meta = Meta::new(&query, answer.version);
@@ -175,13 +219,14 @@ async fn document<B>(app: &App, request: &Request<B>, ask: &Ask) -> Result<Respo
     let (headers, question) = (request.headers().clone(), query.canonical());
     let write = move || represent::response(&headers, &shape, format, &question, rules, &meta, &answer);
     let mut response = app.compute().run(write).await??;
-    response.extensions_mut().insert(Details::new(&query, &directory));
+    let limited = ask.stores.is_none() && !Arc::ptr_eq(&directory, &all);
+    response.extensions_mut().insert(Details::new(&query, &all, limited));
     Ok(response)
 }
 
-async fn orders<B>(
+async fn orders(
     app: &App,
-    request: &Request<B>,
+    request: &Request<()>,
     ask: &OrdersAsk,
 ) -> Result<Response<ResponseBody>, Problem> {
     let shape = represent::order_shape();
@@ -198,7 +243,7 @@ async fn orders<B>(
     let headers = request.headers().clone();
     let write = move || represent::response(&headers, &shape, format, &question, rules, &meta, &answer);
     let mut response = app.compute().run(write).await??;
-    response.extensions_mut().insert(Details::new(&query, &directory));
+    response.extensions_mut().insert(Details::new(&query, &directory, false));
     Ok(response)
 }
 

@@ -24,7 +24,7 @@ pub const MAX_TARGET_BYTES: usize = 64 << 10;
 /// Longest line: a target of which every byte is escaped fits, with the names of many stores.
 pub const MAX_LINE_BYTES: usize = 256 << 10;
 /// Hexadecimal digits of a token's id.
-const TOKEN_ID_DIGITS: usize = 12;
+pub const TOKEN_ID_DIGITS: usize = 12;
 
 /// Why a line is no event. Positions are bytes from the line's start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! Settings: TOML files as written (`raw.rs`), checked into what the programs use, all errors at once.
 
+mod access;
 mod access_log;
 mod admin;
 mod changes;
@@ -20,6 +21,7 @@ use crate::model::Rules;
 use crate::runtime::logging::LogFormat;
 use crate::source::postgres::PostgresSettings;
 
+pub use access::{AccessSettings, Role, StoreScope, TokenSettings};
 pub use access_log::AccessLogSettings;
 pub use admin::{AdminSettings, listen_address};
 pub use changes::{ChangeMode, ChangeSettings};
@@ -61,6 +63,8 @@ pub struct Settings {
     pub gateway: GatewaySettings,
     /// TLS between the gateway and its clients.
     pub tls: TlsSettings,
+    /// Who may ask the gateway, for what, and how often.
+    pub access: AccessSettings,
     /// The gateway's access log.
     pub access_log: AccessLogSettings,
 }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use bytesize::ByteSize;
 use clap::Parser;
-use gateway::{App, Front};
+use gateway::auth::Access;
+use gateway::{AccessLog, App, Front};
 use loadtest::generate::{GenerateSettings, Generator};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shared::cache::{Cache, Levels, MemoryCache};
@@ -81,7 +82,7 @@ async fn run(cli: Cli, mut settings: Settings) -> anyhow::Result<ExitCode> {
     let levels = Levels::new(cache, keys, settings.rules.fingerprint(), settings.ttl, settings.max_inflated);
     let compute = ComputePool::new(settings.gateway.threads, settings.gateway.compute_queue)
         .context("cannot start the computing threads; lower gateway.threads")?;
-    let front = Front::new();
+    let front = Front::guarded(AccessLog::off(), Access::new(&settings.access, false));
     let tasks = TaskTracker::new();
     let stopped = tasks.spawn({
         let (front, gateway) = (front.clone(), settings.gateway.clone());

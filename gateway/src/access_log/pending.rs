@@ -3,34 +3,36 @@
 
 use std::time::Instant;
 
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Body;
-use shared::access_log::record::few_stores;
+use shared::access_log::record::{few_stores, limited_stores};
 use shared::access_log::{self, Outcome, token_id};
 use shared::answers::parameters::Route;
 use shared::model::{Day, Directory, Query};
 use shared::runtime::now_ms;
 
 use super::AccessLog;
+use crate::auth;
+use crate::auth::token::Presented;
 
 /// Status of a request whose client went away before there was an answer, as nginx has it.
 const CLIENT_GONE: u16 = 499;
-/// Longest token that is looked at.
-const MAX_TOKEN_BYTES: usize = 4 << 10;
 
 /// What a question came to; travels with its response.
 #[derive(Clone, Debug)]
 pub(crate) struct Details {
     stores: Option<Vec<String>>,
+    limited: bool,
     store_count: Option<u32>,
     last_day: Option<Day>,
 }
 
 impl Details {
-    pub(crate) fn new(query: &Query, directory: &Directory) -> Self {
+    /// `directory` is that of all stores; `limited` if the question named none and its caller may not see them all.
+    pub(crate) fn new(query: &Query, directory: &Directory, limited: bool) -> Self {
         Self {
-            stores: few_stores(&query.stores),
+            stores: if limited { limited_stores(&query.stores) } else { few_stores(&query.stores) },
+            limited,
             store_count: u32::try_from(query.stores.len()).ok(),
             last_day: directory.last_day(),
         }
@@ -50,7 +52,7 @@ impl Pending {
     pub(crate) fn begin<B>(log: &AccessLog, request: &Request<B>, request_id: &str) -> Self {
         let started = Instant::now();
         let path = request.uri().path();
-        let logged = log.is_on() && !matches!(path, "/livez" | "/readyz");
+        let logged = log.is_on() && !auth::is_free(path);
         let record = logged.then(|| {
             let mut record = access_log::Request {
                 time: now_ms(),
@@ -76,6 +78,7 @@ impl Pending {
         (record.outcome, record.stale) = cache.map_or((Outcome::None, false), Outcome::from_header);
         if let Some(details) = response.extensions().get::<Details>() {
             record.stores.clone_from(&details.stores);
+            record.limited = details.limited;
             record.store_count = details.store_count;
             record.last_day = details.last_day;
         }
@@ -93,11 +96,10 @@ impl Drop for Pending {
 
 /// The id of the bearer token.
 fn token(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked("bearer ".len())?;
-    let token = token.trim_ascii();
-    let fits = scheme.eq_ignore_ascii_case(b"bearer ") && (1..=MAX_TOKEN_BYTES).contains(&token.len());
-    fits.then(|| token_id(token))
+    match Presented::of(headers) {
+        Presented::Token(token) => Some(token_id(token)),
+        Presented::Nothing | Presented::Malformed => None,
+    }
 }
 
 #[cfg(test)]
@@ -131,7 +133,7 @@ mod tests {
     fn only_bearer_tokens_have_an_id() {
         let id = |value: &str| {
             let mut headers = HeaderMap::new();
-            headers.insert(AUTHORIZATION, value.parse().unwrap());
+            headers.insert(http::header::AUTHORIZATION, value.parse().unwrap());
             token(&headers)
         };
         for value in ["Bearer abc", "bearer  abc "] {

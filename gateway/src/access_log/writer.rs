@@ -9,7 +9,7 @@ use shared::runtime::now_ms;
 use tokio::sync::{mpsc, oneshot};
 
 use super::file::LogFile;
-use super::{Message, Shared};
+use super::{Message, Shared, Written};
 
 /// How long records are collected: one wake-up and one write for all that come within it. Readers see a line after
 /// about this time.
@@ -85,7 +85,12 @@ impl Writer {
             return;
         }
         let was_failing = self.shared.failing.load(Ordering::Relaxed);
-        match self.file.write(&batch.bytes, now_ms()) {
+        let outcome = self.file.write(&batch.bytes, now_ms());
+        for waiting in batch.waiting.drain(..) {
+            // Who asked may have gone.
+            let _ = waiting.send(outcome.is_ok());
+        }
+        match outcome {
             Ok(rotated) => {
                 self.shared.written.fetch_add(batch.lines, Ordering::Relaxed);
                 self.shared.rotated.fetch_add(u64::from(rotated), Ordering::Relaxed);
@@ -107,7 +112,7 @@ impl Writer {
                 }
             }
         }
-        *batch = Batch { bytes: std::mem::take(&mut batch.bytes), lines: 0 };
+        batch.lines = 0;
         batch.bytes.clear();
         batch.bytes.shrink_to(BATCH_BYTES);
     }
@@ -135,27 +140,35 @@ enum Stop {
 struct Batch {
     bytes: Vec<u8>,
     lines: u64,
+    /// Who waits to hear of them; no more than there are lines.
+    waiting: Vec<Written>,
 }
 
 impl Batch {
     fn take(&mut self, message: Message, shared: &Shared) -> Stop {
         match message {
-            Message::Record { event, bytes } => {
+            Message::Record { event, bytes, written } => {
                 shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
-                self.push(&event, shared);
+                if self.push(&event, shared) {
+                    self.waiting.extend(written);
+                }
                 Stop::No
             }
             Message::Stop(done) => Stop::Now(Some(done)),
         }
     }
 
-    fn push(&mut self, event: &Event, shared: &Shared) {
+    fn push(&mut self, event: &Event, shared: &Shared) -> bool {
         match line::write(event, &mut self.bytes) {
-            Ok(()) => self.lines += 1,
+            Ok(()) => {
+                self.lines += 1;
+                true
+            }
             Err(error) => {
                 // Targets are cut and names bounded, so this is a mistake of the program.
                 shared.failed.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(error = %error, "a record of the access log cannot be written as a line");
+                false
             }
         }
     }

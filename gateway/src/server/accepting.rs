@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,6 +20,7 @@ use super::listening::Listener;
 use super::places::{self, Full, Place};
 use super::stream::Watched;
 use super::{Server, exchange};
+use crate::auth::Peer;
 use crate::refusal::WithRefusals;
 
 /// Wait after a failed accept, such as too many open files.
@@ -174,30 +177,38 @@ fn turn_away(server: &Arc<Server>, accepted: Accepted, full: Full) {
 
 async fn open(server: Arc<Server>, accepted: Accepted, place: Place) {
     match accepted {
-        Accepted::Tcp(stream, _) => {
+        Accepted::Tcp(stream, address) => {
+            let peer = Some(Peer(address));
             // Answers are written in one piece: waiting for more only delays them.
             let _ = stream.set_nodelay(true);
             match &server.tls {
-                None => serve(&server, stream).await,
+                None => serve(&server, stream, peer).await,
                 Some(tls) => match tls.accept(stream).await {
-                    Ok(stream) => serve(&server, stream).await,
+                    Ok(stream) => serve(&server, stream, peer).await,
                     Err(error) => tracing::debug!(error = %error, "a TLS handshake failed"),
                 },
             }
         }
         #[cfg(unix)]
-        Accepted::Unix(stream) => serve(&server, stream).await,
+        Accepted::Unix(stream) => serve(&server, stream, None).await,
     }
     drop(place);
 }
 
 /// Serves a connection to its end.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(server: &Arc<Server>, stream: S) {
+async fn serve<S>(server: &Arc<Server>, stream: S, peer: Option<Peer>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let activity = Arc::new(Activity::new(Instant::now()));
     let _registered = server.register(&activity);
     let stream = WithRefusals::new(Watched::new(stream, Arc::clone(&activity)));
-    let service =
-        service_fn(|request| exchange::answer(server.routes.clone(), &activity, request, server.max_body));
+    let service = service_fn(|mut request: Request<Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        exchange::answer(server.routes.clone(), &activity, request, server.max_body)
+    });
     let connection = std::pin::pin!(server.http.serve_connection(stream, service));
     match connection::drive(connection, &activity, &server.limits, server.phases.clone()).await {
         Ok(End::Closed) => {}

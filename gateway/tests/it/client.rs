@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as Pooled;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
@@ -46,12 +46,23 @@ impl Answer {
 
 /// Asks `http://address`.
 pub(crate) async fn send(method: Method, address: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    send_body(method, address, path, headers, "").await
+}
+
+/// As [`send`], with a body.
+pub(crate) async fn send_body(
+    method: Method,
+    address: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Answer {
     let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let client = Pooled::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let response = client.request(request.body(Empty::new()).unwrap()).await.unwrap();
+    let client = Pooled::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let response = client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer { status: parts.status, headers: parts.headers, body }

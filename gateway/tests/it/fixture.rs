@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gateway::auth::{Access, Refused, token};
 use gateway::server::Listeners;
 use gateway::{AccessLog, App, Front};
 use http::Method;
 use shared::cache::{Cache, Levels, MemoryCache, RedisCache};
-use shared::config::{GatewaySettings, Settings};
+use shared::config::{GatewaySettings, Role, Settings, StoreScope, TokenSettings};
 use shared::keys::Keys;
 use shared::model::{ABSENT, Column, Day, Line, Lines, LocalTime};
 use shared::runtime::ComputePool;
@@ -160,9 +161,21 @@ pub(crate) async fn local() -> Listeners {
     tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap().into()
 }
 
+/// The token `name` of a reader of these stores.
+pub(crate) fn reader(name: &str, stores: &[&str]) -> TokenSettings {
+    let stores = StoreScope::Listed(stores.iter().map(ToString::to_string).collect());
+    TokenSettings::new(name, token::hash(name.as_bytes()), stores, Role::Reader).unwrap()
+}
+
+/// The token `operator`, of one.
+pub(crate) fn operator() -> TokenSettings {
+    TokenSettings::new("operator", token::hash(b"operator"), StoreScope::All, Role::Operator).unwrap()
+}
+
 /// A gateway in this process.
 pub(crate) struct Gateway {
     pub(crate) address: String,
+    access: Access,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -174,8 +187,17 @@ impl Gateway {
 
     /// One that records its requests.
     pub(crate) async fn start_with(source: Source, levels: Levels, access_log: AccessLog) -> Self {
-        let settings = settings();
-        let front = Front::with_access_log(access_log);
+        Self::start_as(source, levels, access_log, settings()).await
+    }
+
+    /// One with settings of its own.
+    pub(crate) async fn start_as(
+        source: Source,
+        levels: Levels,
+        access_log: AccessLog,
+        settings: Settings,
+    ) -> Self {
+        let front = Front::guarded(access_log, Access::new(&settings.access, false));
         front.open(App::new(&settings, levels, source, compute()));
         Self::serve(front, local().await, settings.gateway)
     }
@@ -192,7 +214,7 @@ impl Gateway {
 
     /// Serves on what is listened on.
     pub(crate) fn serve(front: Front, listeners: Listeners, settings: GatewaySettings) -> Self {
-        let address = listeners.addresses().remove(0);
+        let (address, access) = (listeners.addresses().remove(0), front.access().clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             let stopped = async {
@@ -201,7 +223,7 @@ impl Gateway {
             };
             gateway::server::serve(front, listeners, &settings, stopped).await;
         });
-        Self { address, stop: Some(stop), task }
+        Self { address, access, stop: Some(stop), task }
     }
 
     /// Over files and warm memory: for everything that does not depend on the servers underneath.
@@ -209,6 +231,23 @@ impl Gateway {
         let (source, levels) = (files().await, levels(memory()));
         warm(&source, &levels).await;
         Self::start(source, levels).await
+    }
+
+    /// As [`Self::without_servers`], with settings of its own.
+    pub(crate) async fn without_servers_as(settings: Settings) -> Self {
+        let (source, levels) = (files().await, levels(memory()));
+        warm(&source, &levels).await;
+        Self::start_as(source, levels, AccessLog::off(), settings).await
+    }
+
+    /// What it refused.
+    pub(crate) fn refused(&self) -> Refused {
+        self.access.refused()
+    }
+
+    /// Asks with a token.
+    pub(crate) async fn get_as(&self, token: &str, path: &str) -> Answer {
+        self.get_with(path, &[("authorization", &format!("Bearer {token}"))]).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -8,15 +8,20 @@
     reason = "tests read what clients read"
 )]
 
+mod access;
 mod access_log;
 mod bad_input;
 mod client;
 mod connections;
+mod cors;
 mod fixture;
+mod http_rules;
 mod listening;
 mod order_pages;
 mod outages;
 mod process;
+mod rate;
+mod refresh;
 mod representations;
 mod same_bytes;
 mod tls;

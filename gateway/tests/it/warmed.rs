@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::AccessLog;
+use http::Method;
 use shared::config::{ChangeMode, Settings};
 use shared::source::Source;
 use testkit::{PostgresServer, RedisServer, wait_until};
@@ -16,7 +17,7 @@ use warmer::follow::Follower;
 use warmer::learned::Learned;
 use warmer::warming::Warming;
 
-use crate::client::encoded;
+use crate::client::{self, encoded};
 use crate::fixture::{self, Gateway, LAST_DAY, STORES};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -156,6 +157,70 @@ async fn whatever_was_asked_is_a_hit_on_every_gateway_without_the_database() {
         assert!(is_hit(&url, outcome), "{url}: {outcome}");
         assert!(answer.body == body && answer.headers["etag"] == tag, "{url}");
     }
+    warmer.stop().await;
+}
+
+/// A question of all stores by somebody who may see some is one about those: it is warmed as such, for him, and for
+/// whoever names them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_token_with_a_list_asks_for_is_a_hit_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("access.log");
+    let mut settings = settings(&log);
+    // The first ends before the other stores do: the days that he is shown are his, and the log counts from theirs.
+    settings.access.tokens =
+        vec![fixture::reader("first", &STORES[..1]), fixture::reader("board", &[STORES[2], STORES[3]])];
+    let redis = RedisServer::start().await;
+    let postgres = PostgresServer::start().await;
+    let source = fixture::postgres(&postgres.fresh_database().await).await;
+    let warmer = Warmer::start(&settings, &source, &redis.url());
+    warmer.is_idle().await;
+    let levels = || fixture::levels(fixture::redis(&redis.url()));
+    let gateway = Gateway::start_as(source.clone(), levels(), gateway_log(&log), settings.clone()).await;
+    let other = Gateway::start_as(source.clone(), levels(), AccessLog::off(), settings.clone()).await;
+    let urls: Vec<String> =
+        urls().into_iter().filter(|url| !url.contains("stores=") && !url.contains("/orders")).collect();
+    assert!(urls.len() > 30, "{urls:?}");
+    let mut bodies = Vec::new();
+    for token in ["first", "board"] {
+        for url in &urls {
+            let answer = gateway.get_as(token, url).await;
+            assert_eq!(answer.status.as_u16(), 200, "{}", answer.text());
+            bodies.push((token, url, answer.body));
+        }
+    }
+    for (token, url, body) in bodies {
+        let place = format!("{url} is warmed for {token}");
+        let mut answer = None;
+        wait_until(&place, LIMIT, async || {
+            let asked = other.get_as(token, url).await;
+            let hit = is_hit(url, asked.header("x-cache"));
+            answer = Some(asked);
+            hit
+        })
+        .await;
+        assert_eq!(answer.map(|answer| answer.body), Some(body), "{place}");
+    }
+    warmer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_reaches_the_warmer() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("access.log");
+    let settings = settings(&log);
+    let redis = RedisServer::start().await;
+    let source = fixture::postgres(&PostgresServer::shared().await.fresh_database().await).await;
+    let warmer = Warmer::start(&settings, &source, &redis.url());
+    warmer.is_idle().await;
+    let levels = fixture::levels(fixture::redis(&redis.url()));
+    let gateway = Gateway::start_with(source, levels, gateway_log(&log)).await;
+    let before = warmer.progress.counts().refreshes;
+    let headers = [("content-type", "application/json")];
+    let body = r#"{"stores":["all"],"from":"2026-03-01"}"#;
+    let answer = client::send_body(Method::POST, &gateway.address, "/v1/refresh", &headers, body).await;
+    assert_eq!(answer.status.as_u16(), 202, "{}", answer.text());
+    wait_until("the refresh", LIMIT, async || warmer.progress.counts().refreshes == before + 1).await;
     warmer.stop().await;
 }
 

@@ -105,7 +105,7 @@ mod tests {
     use std::borrow::Cow;
 
     use super::super::record::tests::request;
-    use super::super::record::{Outcome, Refresh, Request};
+    use super::super::record::{Outcome, Refresh, Request, limited_stores};
     use super::super::{MAX_TARGET_BYTES, parse_line};
     use super::*;
     use crate::answers::parameters::Route;
@@ -183,6 +183,8 @@ mod tests {
     #[test]
     fn the_longest_lines_can_be_read() {
         let mut request = request();
+        request.stores = limited_stores(&vec!["\u{1}".repeat(16); 500]);
+        assert!(request.stores.is_some());
         // The longest target and the worst characters fit into a line.
         request.set_target("/", &"\"".repeat(MAX_TARGET_BYTES));
         assert!(line(&Event::Request(request)).len() < MAX_LINE_BYTES);

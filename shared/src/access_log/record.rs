@@ -9,10 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::MAX_TARGET_BYTES;
 use crate::answers::parameters::{self, Asked, ParametersError, Route};
 use crate::model::Day;
+use crate::model::query::MAX_STORES;
 
 /// Most stores that a request's record names, and most bytes of their names; otherwise only their number is there.
 const NAMED_STORES: usize = 20;
 const NAMED_BYTES: usize = 1 << 10;
+/// Most bytes of the names of the stores that a caller's list made of "all": without them there is no question, so more
+/// of them fit.
+const LIMITED_BYTES: usize = 8 << 10;
 
 /// One line of a log.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +125,10 @@ pub struct Request {
     /// The stores that the question came to, if they are few.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stores: Option<Vec<String>>,
+    /// Whether it named no stores, and came to those that its caller may see instead of all: to be taken as if it had
+    /// named `stores`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limited: bool,
     /// How many stores the question came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_count: Option<u32>,
@@ -183,6 +191,9 @@ pub enum NoQuestion {
     /// Another path.
     #[error("the path leads to no document")]
     Path,
+    /// It came to more stores of its caller than a line holds.
+    #[error("the stores that it came to are too many to be named")]
+    Stores,
     /// Refused by the gateway, too.
     #[error(transparent)]
     Parameters(#[from] ParametersError),
@@ -219,9 +230,7 @@ impl Request {
     /// Sets what the question came to.
     pub fn set_stores(&mut self, stores: &[String]) {
         self.store_count = u32::try_from(stores.len()).ok();
-        let few =
-            stores.len() <= NAMED_STORES && stores.iter().map(String::len).sum::<usize>() <= NAMED_BYTES;
-        self.stores = few.then(|| stores.to_vec());
+        self.stores = few_stores(stores);
     }
 
     /// The question, as the gateway reads it.
@@ -236,14 +245,31 @@ impl Request {
             return Err(NoQuestion::Cut);
         }
         let route = Route::of(&self.path).ok_or(NoQuestion::Path)?;
-        Ok(parameters::read(&route, &self.query)?)
+        let mut asked = parameters::read(&route, &self.query)?;
+        if self.limited
+            && let Asked::Document(ask) = &mut asked
+        {
+            let stores = self.stores.as_ref().ok_or(NoQuestion::Stores)?;
+            ask.stores.get_or_insert_with(|| stores.iter().cloned().collect());
+        }
+        Ok(asked)
     }
 }
 
 /// The stores, if they are so few that a record names them.
 #[must_use]
 pub fn few_stores(stores: &[String]) -> Option<Vec<String>> {
-    let few = stores.len() <= NAMED_STORES && stores.iter().map(String::len).sum::<usize>() <= NAMED_BYTES;
+    within(stores, NAMED_STORES, NAMED_BYTES)
+}
+
+/// The stores that a limited question came to, if a record can name them.
+#[must_use]
+pub fn limited_stores(stores: &[String]) -> Option<Vec<String>> {
+    within(stores, MAX_STORES, LIMITED_BYTES)
+}
+
+fn within(stores: &[String], most: usize, most_bytes: usize) -> Option<Vec<String>> {
+    let few = stores.len() <= most && stores.iter().map(String::len).sum::<usize>() <= most_bytes;
     few.then(|| stores.to_vec())
 }
 
@@ -354,6 +380,32 @@ pub(super) mod tests {
         assert_eq!((request.stores.as_ref(), request.store_count), (None, Some(21)));
         request.set_stores(&["s".repeat(2000)]);
         assert_eq!((request.stores.as_ref(), request.store_count), (None, Some(1)));
+    }
+
+    #[test]
+    fn a_limited_question_is_about_the_stores_it_came_to() {
+        let stores = |request: &Request| match request.question() {
+            Ok(Asked::Document(ask)) => Ok(ask.stores.map(|stores| stores.into_iter().collect::<Vec<_>>())),
+            Ok(Asked::Orders(_)) => panic!("no document"),
+            Err(error) => Err(error),
+        };
+        let names = ["a", "b"].map(str::to_owned).to_vec();
+        // Also where no parameter could name them.
+        for path in ["/v1/metrics/overview", "/v1/metrics/stores"] {
+            let mut request = Request { limited: true, stores: limited_stores(&names), ..request() };
+            request.set_target(path, "to=2026-03-07");
+            assert_eq!(stores(&request), Ok(Some(names.clone())));
+            request.limited = false;
+            assert_eq!(stores(&request), Ok(None));
+            request.limited = true;
+            request.stores = limited_stores(&["s".repeat(LIMITED_BYTES + 1)]);
+            assert_eq!(stores(&request), Err(NoQuestion::Stores));
+        }
+        assert!(limited_stores(&vec!["s".to_owned(); MAX_STORES + 1]).is_none());
+        assert_eq!(
+            limited_stores(&vec!["s".to_owned(); MAX_STORES]).map(|stores| stores.len()),
+            Some(MAX_STORES)
+        );
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct AccessLogSettings {
     pub queue_bytes: usize,
     /// Time in which what waits is written after a stop was asked for.
     pub drain_timeout: Duration,
+    /// How long a refresh waits until its line is written.
+    pub confirm_timeout: Duration,
 }
 
 pub(super) fn check(log: raw::AccessLog, checker: &mut Checker) -> AccessLogSettings {
@@ -63,6 +65,12 @@ pub(super) fn check(log: raw::AccessLog, checker: &mut Checker) -> AccessLogSett
             Duration::from_millis(2 * SECOND),
             (0, 600 * SECOND),
         ),
+        confirm_timeout: checker.duration(
+            "access_log.confirm_timeout",
+            log.confirm_timeout,
+            Duration::from_millis(2 * SECOND),
+            (100, 600 * SECOND),
+        ),
     }
 }
 
@@ -76,13 +84,22 @@ mod tests {
         let long = "x".repeat(65);
         let error = settings(&format!(
             "[access_log]\npath = \"/\"\ninstance = \"{long}\"\nmax_size = \"1KiB\"\nmax_age = \"1s\"\nkeep = 0\n\
-             queue = 0\nqueue_bytes = \"1B\"\ndrain_timeout = \"1h\"\n"
+             queue = 0\nqueue_bytes = \"1B\"\ndrain_timeout = \"1h\"\nconfirm_timeout = \"1ms\"\n"
         ))
         .unwrap_err();
         let mut places: Vec<&str> = error.problems.iter().map(|problem| problem.place.as_str()).collect();
         places.sort_unstable();
-        let keys =
-            ["drain_timeout", "instance", "keep", "max_age", "max_size", "path", "queue", "queue_bytes"];
+        let keys = [
+            "confirm_timeout",
+            "drain_timeout",
+            "instance",
+            "keep",
+            "max_age",
+            "max_size",
+            "path",
+            "queue",
+            "queue_bytes",
+        ];
         assert_eq!(places, keys.map(|key| format!("access_log.{key}")));
         assert_eq!(settings("").unwrap().access_log.path, None);
     }

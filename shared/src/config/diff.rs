@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AccessLogSettings, AdminSettings, ChangeMode, ChangeSettings, GatewaySettings, HeatSettings,
-    ListenAddress, LogSettings, Settings, TlsSettings, WarmSettings,
+    AccessLogSettings, AccessSettings, AdminSettings, ChangeMode, ChangeSettings, GatewaySettings,
+    HeatSettings, ListenAddress, LogSettings, Settings, StoreScope, TlsSettings, TokenSettings, WarmSettings,
 };
 use crate::cache::{RedisSettings, Ttl};
 use crate::model::{Money, Rules};
@@ -84,6 +84,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
         admin,
         gateway,
         tls,
+        access,
         access_log,
     } = settings;
     list!(
@@ -194,6 +195,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             header_timeout,
             idle_timeout,
             write_timeout,
+            body_timeout,
             max_header_bytes,
             max_body_bytes,
             stop_delay,
@@ -207,9 +209,23 @@ fn listed(settings: &Settings) -> Vec<Entry> {
     list!(entries, "tls", TlsSettings { certificate, key, client_ca, handshake_timeout } = tls);
     list!(
         entries,
+        "access",
+        AccessSettings { tokens, address_rate, address_burst, addresses, cors_origins, insecure } = access
+    );
+    list!(
+        entries,
         "access_log",
-        AccessLogSettings { path, instance, max_size, max_age, keep, queue, queue_bytes, drain_timeout } =
-            access_log
+        AccessLogSettings {
+            path,
+            instance,
+            max_size,
+            max_age,
+            keep,
+            queue,
+            queue_bytes,
+            drain_timeout,
+            confirm_timeout
+        } = access_log
     );
     list!(entries, "log", LogSettings { format, filter } = log);
     entries
@@ -257,9 +273,9 @@ shown! {
     u32: |number| number.to_string();
     i32: |number| number.to_string();
     usize: |number| number.to_string();
-    bool: |yes| yes.to_string();
     ListenAddress: |address| format!("{:?}", address.to_string());
     f64: |number| number.to_string();
+    bool: |yes| yes.to_string();
     Money: |amount| format!("{:?}", amount.to_string());
     LogFormat: |format| match format { Self::Text => "\"text\"".to_owned(), Self::Json => "\"json\"".to_owned() };
     ChangeMode: |mode| match mode {
@@ -267,6 +283,20 @@ shown! {
         Self::Poll => "\"poll\"".to_owned(),
         Self::Off => "\"off\"".to_owned(),
     };
+}
+
+impl Shown for TokenSettings {
+    fn text(&self) -> String {
+        let Self { name, sha256: _, stores, role, rate, burst } = self;
+        let stores = match stores {
+            StoreScope::All => "\"*\"".to_owned(),
+            StoreScope::Listed(stores) => stores.iter().cloned().collect::<Vec<_>>().text(),
+        };
+        let (name, sha256, role) = (name.text(), self.sha256_text(), role.as_str());
+        format!(
+            "{{name = {name}, sha256 = \"{sha256}\", stores = {stores}, role = \"{role}\", rate = {rate}, burst = {burst}}}"
+        )
+    }
 }
 
 impl<T: Shown> Shown for Option<T> {

@@ -30,6 +30,8 @@ pub struct GatewaySettings {
     pub idle_timeout: Duration,
     /// For a client that takes nothing of its answer.
     pub write_timeout: Duration,
+    /// For reading a request's body.
+    pub body_timeout: Duration,
     /// Bytes of a request's head, the URL included.
     pub max_header_bytes: usize,
     /// Bytes of a request's body.
@@ -90,6 +92,12 @@ pub(super) fn check(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySett
             "gateway.write_timeout",
             gateway.write_timeout,
             seconds(30),
+            (100, 600 * SECOND),
+        ),
+        body_timeout: checker.duration(
+            "gateway.body_timeout",
+            gateway.body_timeout,
+            seconds(10),
             (100, 600 * SECOND),
         ),
         max_header_bytes: usize::try_from(max_header_bytes).unwrap_or(1536 << 10),

@@ -64,16 +64,32 @@ raw! {
     Gateway {
         listen: Names, socket_mode: String, backlog: u32, reuse_port: bool, max_connections: usize,
         max_connections_per_address: usize, max_streams: u32, request_timeout: String, header_timeout: String,
-        idle_timeout: String, write_timeout: String, max_header_bytes: String, max_body_bytes: String,
-        stop_delay: String, drain_timeout: String, threads: usize, compute_queue: usize,
+        idle_timeout: String, write_timeout: String, body_timeout: String, max_header_bytes: String,
+        max_body_bytes: String, stop_delay: String, drain_timeout: String, threads: usize, compute_queue: usize,
         max_source_store_days: usize, directory_ttl: String,
     }
     Tls { certificate: PathBuf, key: PathBuf, client_ca: PathBuf, handshake_timeout: String, }
+    Access {
+        tokens: Vec<Token>, rate: f64, burst: u32, address_rate: f64, address_burst: u32, addresses: usize,
+        cors_origins: Vec<String>, insecure: bool,
+    }
     AccessLog {
         path: PathBuf, instance: String, max_size: String, max_age: String, keep: usize, queue: usize, queue_bytes: String,
-        drain_timeout: String,
+        drain_timeout: String, confirm_timeout: String,
     }
     Log { format: String, filter: String, }
+}
+
+/// One of `access.tokens`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Token {
+    pub(super) name: Option<String>,
+    pub(super) sha256: Option<String>,
+    pub(super) stores: Option<Names>,
+    pub(super) role: Option<String>,
+    pub(super) rate: Option<f64>,
+    pub(super) burst: Option<u32>,
 }
 
 /// A settings file.
@@ -90,14 +106,28 @@ pub(super) struct File {
     pub(super) admin: Admin,
     pub(super) gateway: Gateway,
     pub(super) tls: Tls,
+    pub(super) access: Access,
     pub(super) access_log: AccessLog,
     pub(super) log: Log,
 }
 
 impl File {
     pub(super) fn override_with(&mut self, other: Self) {
-        let Self { redis, postgres, rules, cache, changes, warm, heat, admin, gateway, tls, access_log, log } =
-            other;
+        let Self {
+            redis,
+            postgres,
+            rules,
+            cache,
+            changes,
+            warm,
+            heat,
+            admin,
+            gateway,
+            tls,
+            access,
+            access_log,
+            log,
+        } = other;
         self.redis.override_with(redis);
         self.postgres.override_with(postgres);
         self.rules.override_with(rules);
@@ -108,6 +138,7 @@ impl File {
         self.admin.override_with(admin);
         self.gateway.override_with(gateway);
         self.tls.override_with(tls);
+        self.access.override_with(access);
         self.access_log.override_with(access_log);
         self.log.override_with(log);
     }

@@ -1,5 +1,7 @@
 //! What stores there are, under which name, and on which days they have lines.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::day::{Day, DayRange};
@@ -136,6 +138,12 @@ impl Directory {
         self.stores.get(at)
     }
 
+    /// The directory as it is for somebody who may see only these stores.
+    #[must_use]
+    pub fn only(&self, stores: &BTreeSet<String>) -> Self {
+        Self { stores: stores.iter().filter_map(|id| self.get(id)).cloned().collect() }
+    }
+
     /// Last day with a line of any store.
     #[must_use]
     pub fn last_day(&self) -> Option<Day> {
@@ -148,6 +156,21 @@ impl Directory {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_part_of_a_directory_is_a_directory() {
+        let info = |id: &str| StoreInfo {
+            store_id: id.to_owned(),
+            name: id.to_owned(),
+            city: None,
+            lines: 1,
+            days: [Day(id.len().try_into().unwrap())].into_iter().collect(),
+        };
+        let directory = Directory::new(["c", "aaa", "bb"].map(info).to_vec());
+        let only = directory.only(&["nobody", "c", "bb"].map(str::to_owned).into());
+        assert_eq!(only, Directory::new(["bb", "c"].map(info).to_vec()));
+        assert_eq!((only.get("aaa"), only.last_day()), (None, Some(Day(2))));
+    }
 
     proptest! {
         #[test]

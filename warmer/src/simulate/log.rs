@@ -170,7 +170,7 @@ impl Reader<'_> {
                 found.refused += 1;
                 return Ok(());
             }
-            Err(NoQuestion::Method | NoQuestion::Cut | NoQuestion::Path) => {
+            Err(NoQuestion::Method | NoQuestion::Cut | NoQuestion::Path | NoQuestion::Stores) => {
                 found.others += 1;
                 found
                     .first_other

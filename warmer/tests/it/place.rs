@@ -96,8 +96,11 @@ impl Place {
     fn direct(&self) -> Settings {
         let mut settings = self.settings.clone();
         settings.redis = patient(&self.redis);
-        settings.postgres =
-            PostgresSettings { url: self.postgres.clone(), wait_timeout: PATIENCE, ..PostgresSettings::default() };
+        settings.postgres = PostgresSettings {
+            url: self.postgres.clone(),
+            wait_timeout: PATIENCE,
+            ..PostgresSettings::default()
+        };
         settings
     }
 

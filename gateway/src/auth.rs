@@ -1,0 +1,148 @@
+//! Who asks, what he may see, and how often: decided from the request's head alone, before anything is looked up.
+//!
+//! - [`token`]: bearer tokens and their table; [`caller`]: what somebody may see.
+//! - [`rate`]: limits of requests per token and address.
+
+mod caller;
+pub mod rate;
+pub mod token;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderValue, Method, Request};
+use shared::config::AccessSettings;
+
+pub use caller::Caller;
+use caller::Views;
+use rate::Limiter;
+use token::{Presented, Tokens};
+
+use crate::problem::Problem;
+
+/// Address of the peer of a connection; the server puts it into the extensions of each request. Without one (a Unix
+/// socket) all peers count as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
+
+/// Paths that everybody may ask, as often as he likes: what watches the service has no token.
+#[must_use]
+pub fn is_free(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz" | "/openapi.json")
+}
+
+/// Who may ask, for what, and how often. Cheap to clone. The default is open to everybody.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    tokens: Tokens,
+    limiter: Limiter,
+    views: Views,
+    origins: Vec<HeaderValue>,
+    /// Whether clients come by TLS only.
+    tls: bool,
+    counts: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    unauthorized: AtomicU64,
+    forbidden: AtomicU64,
+    limited: AtomicU64,
+}
+
+/// Requests that were refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// 401: no valid token.
+    pub unauthorized: u64,
+    /// 403: another's store.
+    pub forbidden: u64,
+    /// 429: over the limit of requests.
+    pub limited: u64,
+}
+
+impl Access {
+    /// As the settings say; `tls` if clients come by TLS only, so that browsers may be told so.
+    #[must_use]
+    pub fn new(settings: &AccessSettings, tls: bool) -> Self {
+        let origins = settings.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+        let inner = Inner {
+            tokens: Tokens::new(&settings.tokens),
+            limiter: Limiter::new(settings),
+            views: Views::default(),
+            origins: origins.collect(),
+            tls,
+            counts: Counters::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Whether there are tokens; without any everybody may ask for everything.
+    #[must_use]
+    pub fn has_tokens(&self) -> bool {
+        !self.inner.tokens.is_empty()
+    }
+
+    /// Requests refused since the start.
+    #[must_use]
+    pub fn refused(&self) -> Refused {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let Counters { unauthorized, forbidden, limited } = &self.inner.counts;
+        Refused { unauthorized: count(unauthorized), forbidden: count(forbidden), limited: count(limited) }
+    }
+
+    /// Who asks; `None` for what everybody may ask: health, and OPTIONS, which browsers send without a token.
+    ///
+    /// # Errors
+    /// 401 if there are tokens and none of them was brought; 429 if too much is asked.
+    pub fn admit<B>(&self, request: &Request<B>) -> Result<Option<Caller<'_>>, Problem> {
+        if is_free(request.uri().path()) || *request.method() == Method::OPTIONS {
+            return Ok(None);
+        }
+        let inner = &*self.inner;
+        let address = || request.extensions().get::<Peer>().map(|Peer(address)| *address);
+        let (token, refusal) = match (inner.tokens.is_empty(), Presented::of(request.headers())) {
+            (true, _) => (None, None),
+            (false, Presented::Nothing) => (None, Some(Problem::no_token())),
+            (false, Presented::Malformed) => (None, Some(Problem::unknown_token())),
+            (false, Presented::Token(token)) => match inner.tokens.find(token) {
+                Some(token) => (Some(token), None),
+                None => (None, Some(Problem::unknown_token())),
+            },
+        };
+        let limit = match token {
+            Some(token) => inner.limiter.token(token.place()),
+            None => inner.limiter.address(address),
+        };
+        if let Err(wait) = limit {
+            inner.counts.limited.fetch_add(1, Ordering::Relaxed);
+            return Err(Problem::too_often(rate::seconds(wait)));
+        }
+        if let Some(refusal) = refusal {
+            inner.counts.unauthorized.fetch_add(1, Ordering::Relaxed);
+            return Err(refusal);
+        }
+        Ok(Some(Caller::new(self, token)))
+    }
+
+    /// The origin, if pages of it may ask.
+    pub(crate) fn allowed_origin<'a>(&self, origin: Option<&'a HeaderValue>) -> Option<&'a HeaderValue> {
+        origin.filter(|origin| self.inner.origins.contains(origin))
+    }
+
+    /// Whether pages of any origin may ask.
+    pub(crate) fn has_origins(&self) -> bool {
+        !self.inner.origins.is_empty()
+    }
+
+    /// Whether clients come by TLS only.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.inner.tls
+    }
+}
