@@ -88,7 +88,15 @@ fn listed(settings: &Settings) -> Vec<Entry> {
     list!(
         entries,
         "redis",
-        RedisSettings { url, connect_timeout, command_timeout, bulk_timeout, write_connections } = redis
+        RedisSettings {
+            url,
+            connect_timeout,
+            command_timeout,
+            bulk_timeout,
+            write_connections,
+            breaker_failures,
+            probe_interval,
+        } = redis
     );
     entries.push(entry("redis.prefix", prefix));
     list!(
@@ -102,6 +110,8 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             connect_timeout,
             statement_timeout,
             wait_timeout,
+            max_waiting,
+            probe_interval,
             columns,
         } = postgres
     );
@@ -178,6 +188,9 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             compute_queue,
             max_source_store_days,
             directory_ttl,
+            max_in_flight,
+            slow_request,
+            admin_listen,
         } = gateway
     );
     list!(

@@ -33,11 +33,11 @@ macro_rules! raw {
 raw! {
     Redis {
         url: String, prefix: String, connect_timeout: String, command_timeout: String, bulk_timeout: String,
-        write_connections: u32,
+        write_connections: u32, breaker_failures: u32, probe_interval: String,
     }
     Postgres {
         url: String, table: String, timezone: String, connections: usize, connect_timeout: String,
-        statement_timeout: String, wait_timeout: String, columns: BTreeMap<String, Names>,
+        statement_timeout: String, wait_timeout: String, max_waiting: usize, probe_interval: String, columns: BTreeMap<String, Names>,
     }
     Rules {
         fee_channels: Vec<String>, consumable_categories: Vec<String>, notice_price: String, high_delivery: String,
@@ -64,6 +64,7 @@ raw! {
         listen: String, max_connections: usize, request_timeout: String, header_timeout: String,
         max_header_bytes: String, drain_timeout: String, threads: usize, compute_queue: usize,
         max_source_store_days: usize, directory_ttl: String,
+        max_in_flight: usize, slow_request: String, admin_listen: String,
     }
     AccessLog {
         path: PathBuf, instance: String, max_size: String, max_age: String, keep: usize, queue: usize, queue_bytes: String,
