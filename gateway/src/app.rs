@@ -12,6 +12,7 @@ use shared::source::Source;
 use tokio::sync::Mutex;
 
 use crate::access_log::AccessLog;
+use crate::observe::Counters;
 use crate::problem::Problem;
 
 /// How long a directory read from the cache is used: one read for a burst of requests.
@@ -125,6 +126,7 @@ struct FrontState {
     app: OnceLock<App>,
     stopping: AtomicBool,
     access_log: AccessLog,
+    counters: Arc<Counters>,
 }
 
 impl Front {
@@ -144,6 +146,12 @@ impl Front {
     #[must_use]
     pub fn access_log(&self) -> &AccessLog {
         &self.state.access_log
+    }
+
+    /// What requests came to.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.state.counters
     }
 
     /// Opens: from now on questions are answered.

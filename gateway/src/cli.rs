@@ -14,6 +14,7 @@ use shared::source::postgres::PostgresSource;
 use tokio::net::TcpListener;
 
 use crate::access_log::AccessLog;
+use crate::admin::Watch;
 use crate::server;
 use crate::{App, Front};
 
@@ -67,8 +68,8 @@ async fn start() -> Result<ExitCode, ExitCode> {
 async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     // Listens before anything else, so that a restart refuses no connection for longer than it must.
     let listener = bind(&settings.gateway.listen).await?;
-    let source = PostgresSource::new(&settings.postgres)?;
-    let cache = RedisCache::connect(&settings.redis)?;
+    let source = PostgresSource::guarded(&settings.postgres)?;
+    let cache = RedisCache::connect(&settings.redis)?.guarded();
     let keys = Keys::new(&settings.prefix);
     let fingerprint = settings.rules.fingerprint();
     let levels = Levels::new(Cache::Redis(cache), keys, fingerprint, settings.ttl, settings.max_inflated);
@@ -92,7 +93,8 @@ async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let front = Front::with_access_log(access_log);
     front.open(App::new(settings, levels, Source::Postgres(source), compute));
     tracing::info!(%address, "listening");
-    server::serve(front, listener, &settings.gateway, stop_signal()).await;
+    let watch = Watch::start(&front, settings)?;
+    server::serve(front, listener, &settings.gateway, watch.stopping(stop_signal())).await;
     Ok(ExitCode::SUCCESS)
 }
 

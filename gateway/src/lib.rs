@@ -1,7 +1,9 @@
 //! The gateway: answers questions over REST from what is ready, and computes what is not. It never writes to Redis.
 //!
 //! - [`server`]: connections and their limits, graceful stop.
-//! - [`service`]: the tower layers and the routes.
+//! - [`service`]: the routes; `layers` is what every request goes through before.
+//! - [`observe`]: what requests come to, counted; [`status`]: how the gateway is; [`admin`]: both for people, programs and
+//!   the service manager.
 //! - [`ladder`]: from a question to its document: L3 → L2 → source.
 //! - [`order_pages`]: raw order lines: L1 → source.
 //! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers.
@@ -9,17 +11,21 @@
 //! - [`problem`]: the only place that turns errors into status codes; `refusal` gives them to what hyper refuses itself.
 
 pub mod access_log;
+pub mod admin;
 pub mod app;
 pub mod cli;
 mod csv;
 pub mod ladder;
+mod layers;
 mod negotiate;
+pub mod observe;
 pub mod order_pages;
 pub mod problem;
 mod refusal;
 pub mod represent;
 pub mod server;
 pub mod service;
+pub mod status;
 
 pub use access_log::AccessLog;
 pub use app::{App, Front};

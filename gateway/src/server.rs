@@ -1,6 +1,7 @@
 //! Connections: limits, and a graceful stop.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::server::conn::http1::Builder;
@@ -15,6 +16,7 @@ use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
 
 use crate::app::Front;
+use crate::observe::OpenConnection;
 use crate::refusal::WithRefusals;
 use crate::service;
 
@@ -31,10 +33,10 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(settings.max_connections));
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
-    let limit = settings.request_timeout;
+    let limits = service::Limits::of(settings);
     let service = {
         let front = front.clone();
-        let routes = tower::service_fn(move |request| service::handle(front.clone(), request, limit));
+        let routes = tower::service_fn(move |request| service::handle(front.clone(), request, limits));
         BoxCloneSyncService::new(ServiceBuilder::new().service(routes))
     };
     let mut server = Builder::new();
@@ -53,6 +55,7 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
+                    front.counters().connections.failed.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(error = %error, "a connection could not be accepted; check the open-file limit");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
@@ -64,11 +67,12 @@ pub async fn serve(
         let stream = WithRefusals::new(TokioIo::new(stream));
         let connection = server.serve_connection(stream, TowerToHyperService::new(service.clone()));
         let watched = graceful.watch(connection);
+        let open = OpenConnection::accepted(front.counters());
         connections.spawn(async move {
             if let Err(error) = watched.await {
                 tracing::debug!(error = %error, "connection ended");
             }
-            drop(place);
+            drop((open, place));
         });
     }
     front.stop();

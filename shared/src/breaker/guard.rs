@@ -213,7 +213,11 @@ impl Guard {
                 tracing::warn!(server, error, "{server} does not answer; {}", self.without);
             }
             (State::Reconnecting, State::Open) => {
-                tracing::warn!(server, error, "{server} is still not there; it is asked again in the background");
+                tracing::warn!(
+                    server,
+                    error,
+                    "{server} is still not there; it is asked again in the background"
+                );
             }
             (_, State::Closed) => tracing::info!(server, "{server} answers again"),
             _ => tracing::debug!(server, lasted_ms, state = state.as_str(), "breaker changed"),

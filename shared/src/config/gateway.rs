@@ -83,12 +83,7 @@ pub(super) fn check(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySett
             seconds(10),
             (0, HOUR),
         ),
-        max_in_flight: checker.number(
-            "gateway.max_in_flight",
-            gateway.max_in_flight,
-            1024,
-            (1, 1_000_000),
-        ),
+        max_in_flight: checker.number("gateway.max_in_flight", gateway.max_in_flight, 1024, (1, 1_000_000)),
         slow_request: checker.duration(
             "gateway.slow_request",
             gateway.slow_request,

@@ -40,9 +40,7 @@ impl Counts {
         let hits = reads.iter().filter(|read| matches!(read, Read::Hit(_))).count() as u64;
         let misses = reads.iter().filter(|read| matches!(read, Read::Miss)).count() as u64;
         let unavailable = reads.len() as u64 - hits - misses;
-        for (count, more) in
-            [(&self.hits, hits), (&self.misses, misses), (&self.unavailable, unavailable)]
-        {
+        for (count, more) in [(&self.hits, hits), (&self.misses, misses), (&self.unavailable, unavailable)] {
             if more > 0 {
                 count.fetch_add(more, Ordering::Relaxed);
             }

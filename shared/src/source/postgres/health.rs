@@ -59,7 +59,8 @@ impl Failures {
 impl Watched {
     /// To be called within a tokio runtime.
     pub(super) fn start(settings: &PostgresSettings, pool: &Arc<ConnectionPool>) -> Self {
-        let breaker = BreakerSettings { probe_interval: settings.probe_interval, ..BreakerSettings::default() };
+        let breaker =
+            BreakerSettings { probe_interval: settings.probe_interval, ..BreakerSettings::default() };
         let guard =
             Arc::new(Guard::new(breaker, "postgres", "only what is cached can be answered until it does"));
         let mut watch = JoinSet::new();

@@ -4,7 +4,8 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Status, TimeoutType, Timeouts,
+    Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Status, TimeoutType,
+    Timeouts,
 };
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
@@ -211,12 +212,8 @@ fn explain_code(code: &SqlState) -> (SourceErrorKind, &'static str) {
         (SourceErrorKind::Busy, "wait, or raise the server's max_connections or the role's CONNECTION LIMIT")
     } else if *code == SqlState::QUERY_CANCELED {
         (SourceErrorKind::Timeout, "check the server's load, or raise postgres.statement_timeout")
-    } else if [
-        SqlState::ADMIN_SHUTDOWN,
-        SqlState::CRASH_SHUTDOWN,
-        SqlState::CANNOT_CONNECT_NOW,
-    ]
-    .contains(code)
+    } else if [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW]
+        .contains(code)
     {
         (SourceErrorKind::Unreachable, "wait until the server takes connections again")
     } else {
