@@ -105,6 +105,29 @@ pub(crate) fn redis(url: &str) -> Cache {
     Cache::Redis(RedisCache::connect(&settings).unwrap())
 }
 
+/// Redis behind a breaker, as the program has it, with a time limit that a test of a silent network can wait for.
+pub(crate) fn guarded_redis(url: &str) -> Cache {
+    let settings = shared::cache::RedisSettings {
+        url: url.to_owned(),
+        command_timeout: Duration::from_millis(200),
+        probe_interval: Duration::from_millis(50),
+        ..settings().redis
+    };
+    Cache::Redis(RedisCache::connect(&settings).unwrap().guarded())
+}
+
+/// PostgreSQL behind a breaker, as the program has it.
+pub(crate) fn guarded_postgres(url: &str, connections: usize, max_waiting: usize) -> Source {
+    let settings = shared::source::postgres::PostgresSettings {
+        url: url.to_owned(),
+        connections,
+        max_waiting,
+        probe_interval: Duration::from_millis(50),
+        ..settings().postgres
+    };
+    Source::Postgres(PostgresSource::guarded(&settings).unwrap())
+}
+
 pub(crate) fn memory() -> Cache {
     Cache::Memory(MemoryCache::new(256 << 20))
 }
@@ -155,6 +178,7 @@ pub(crate) async fn warm(source: &Source, levels: &Levels) {
 /// A gateway in this process.
 pub(crate) struct Gateway {
     pub(crate) address: String,
+    pub(crate) front: Front,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -172,14 +196,15 @@ impl Gateway {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel::<()>();
+        let served = front.clone();
         let task = tokio::spawn(async move {
             let stopped = async {
                 // A sender that is dropped stops the server, too.
                 let _ = stopped.await;
             };
-            gateway::server::serve(front, listener, &settings.gateway, stopped).await;
+            gateway::server::serve(served, listener, &settings.gateway, stopped).await;
         });
-        Self { address, stop: Some(stop), task }
+        Self { address, front, stop: Some(stop), task }
     }
 
     /// Over files and warm memory: for everything that does not depend on the servers underneath.

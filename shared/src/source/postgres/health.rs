@@ -13,6 +13,9 @@ use super::pool::ConnectionPool;
 use crate::breaker::{BreakerSettings, BreakerStatus, Guard};
 use crate::source::{SourceError, SourceErrorKind};
 
+/// Failures in a row after which the server counts as down: each takes a second, or the time of a new connection.
+const FAILURES: u32 = 2;
+
 /// How the connections to PostgreSQL do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct SourceHealth {
