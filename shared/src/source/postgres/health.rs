@@ -62,8 +62,13 @@ impl Failures {
 impl Watched {
     /// To be called within a tokio runtime.
     pub(super) fn start(settings: &PostgresSettings, pool: &Arc<ConnectionPool>) -> Self {
-        let breaker =
-            BreakerSettings { probe_interval: settings.probe_interval, ..BreakerSettings::default() };
+        let breaker = BreakerSettings {
+            failures: FAILURES,
+            // Two attempts to connect that time out are failures in a row, however long they take.
+            window: settings.connect_timeout * (FAILURES + 1) + BreakerSettings::default().window,
+            probe_interval: settings.probe_interval,
+            ..BreakerSettings::default()
+        };
         let guard =
             Arc::new(Guard::new(breaker, "postgres", "only what is cached can be answered until it does"));
         let mut watch = JoinSet::new();
