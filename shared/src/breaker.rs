@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn failures_in_a_row_within_the_window_open_it() {
         let mut breaker = Breaker::new(settings());
-        breaker.failed(0 * MS);
+        breaker.failed(Duration::ZERO);
         breaker.failed(1 * MS);
         breaker.succeeded(2 * MS);
         breaker.failed(3 * MS);
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn it_reconnects_with_backoff_then_probes_and_closes_over_half_open() {
         let mut breaker = Breaker::new(settings());
-        (0..3).for_each(|_| breaker.failed(0 * MS));
+        (0..3).for_each(|_| breaker.failed(Duration::ZERO));
         let mut due = Vec::new();
         for _ in 0..5 {
             due.push((breaker.state(), breaker.next_probe().as_millis()));

@@ -81,9 +81,9 @@ async fn a_dead_database_is_asked_by_probes_only() {
 
     for silent in [false, true] {
         if silent {
-            proxy.silence()
+            proxy.silence();
         } else {
-            proxy.break_off()
+            proxy.break_off();
         }
         wait_until("the breaker to open", LIMIT, async || !postgres_breaker(&source).admits).await;
         let before = postgres_breaker(&source).rejected;
