@@ -218,9 +218,8 @@ def judge(name, must_serve, outcomes, began, gone, most):
     other = [o for o in outcomes if not o.warm and (o.status is None or o.status >= 500)]
     bare = sum(o.status is not None and o.status >= 500 and not o.retry for o in outcomes)
     p99 = percentile([o.took for o in warm if o.status == 200], 0.99)
-    late = [o.due for o in outcomes if o.due >= gone and (o.status != 200 or o.took > SLOW)]
-    # The last one of those that were due after the trouble went.
-    recovery = max((due - gone for due in late), default=0.0)
+    # The last request after the trouble went that was not answered; slow ones are in the percentile.
+    recovery = max((o.due - gone for o in outcomes if o.due >= gone and o.status != 200), default=0.0)
     print(f"{name:28}{gone - began:7.1f}{len(outcomes):9}{wrong:7}{len(failed):12}{p99 * 1000:9.1f}{len(other):12}{bare:9}"
           f"{recovery:10.2f}{most:9}", flush=True)
     missed = []

@@ -16,6 +16,7 @@ mod least_privilege;
 mod observed;
 mod order_pages;
 mod outages;
+mod program;
 mod representations;
 mod same_bytes;
 mod troubles;
