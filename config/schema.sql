@@ -79,11 +79,16 @@ END $$;
 -- Creating a role needs the right to; without it the table works, and an administrator can run this part.
 DO $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'hotshelf_reader') THEN
-        CREATE ROLE hotshelf_reader NOLOGIN;
-    END IF;
+    BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'hotshelf_reader') THEN
+            CREATE ROLE hotshelf_reader NOLOGIN;
+        END IF;
+    EXCEPTION
+        -- Somebody else made it meanwhile, for another database of this server: its rights here are granted all the same.
+        WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
     GRANT SELECT ON orders TO hotshelf_reader;
 EXCEPTION
-    WHEN insufficient_privilege OR duplicate_object OR unique_violation THEN
+    WHEN insufficient_privilege OR undefined_object THEN
         RAISE NOTICE 'the role hotshelf_reader was left as it is: %', SQLERRM;
 END $$;

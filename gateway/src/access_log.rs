@@ -41,10 +41,12 @@ pub enum NotTaken {
 }
 
 /// How many records came to what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     /// Lines written.
     pub written: u64,
+    /// Bytes of lines written.
+    pub written_bytes: u64,
     /// Records dropped because the queue was full.
     pub dropped: u64,
     /// Records lost because the disk failed.
@@ -75,6 +77,7 @@ struct Shared {
     /// Bytes of the records that wait.
     waiting: AtomicUsize,
     written: AtomicU64,
+    written_bytes: AtomicU64,
     dropped: AtomicU64,
     failed: AtomicU64,
     rotated: AtomicU64,
@@ -141,6 +144,7 @@ impl AccessLog {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Counts {
             written: count(&open.shared.written),
+            written_bytes: count(&open.shared.written_bytes),
             dropped: count(&open.shared.dropped),
             failed: count(&open.shared.failed),
             rotated: count(&open.shared.rotated),

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 
 use crate::access_log::AccessLog;
 use crate::auth::Access;
+use crate::observe::Counters;
 use crate::problem::Problem;
 
 /// How long a directory read from the cache is used: one read for a burst of requests.
@@ -135,6 +136,7 @@ struct FrontState {
     stopping: AtomicBool,
     access_log: AccessLog,
     access: Access,
+    counters: Arc<Counters>,
 }
 
 impl Front {
@@ -166,6 +168,12 @@ impl Front {
     #[must_use]
     pub fn access_log(&self) -> &AccessLog {
         &self.state.access_log
+    }
+
+    /// What requests came to.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.state.counters
     }
 
     /// Opens: from now on questions are answered.

@@ -17,6 +17,7 @@ use shared::source::postgres::PostgresSource;
 use tokio::net::TcpListener;
 
 use crate::access_log::AccessLog;
+use crate::admin::Watch;
 use crate::auth::Access;
 use crate::server::{self, Listeners, Tls};
 use crate::{App, Front};
@@ -101,8 +102,8 @@ async fn run(settings: &Settings, tls: Option<Tls>) -> anyhow::Result<ExitCode> 
         Err(error) if error.is_of_settings() => return Ok(program::wrong_settings(&error)),
         Err(error) => return Err(error.into()),
     };
-    let source = PostgresSource::new(&settings.postgres)?;
-    let cache = RedisCache::connect(&settings.redis)?;
+    let source = PostgresSource::guarded(&settings.postgres)?;
+    let cache = RedisCache::connect(&settings.redis)?.guarded();
     let keys = Keys::new(&settings.prefix);
     let fingerprint = settings.rules.fingerprint();
     let levels = Levels::new(Cache::Redis(cache), keys, fingerprint, settings.ttl, settings.max_inflated);
@@ -127,9 +128,10 @@ async fn run(settings: &Settings, tls: Option<Tls>) -> anyhow::Result<ExitCode> 
     let front = Front::guarded(access_log, Access::new(&settings.access, tls.is_some()));
     front.open(App::new(settings, levels, Source::Postgres(source), compute));
     tracing::info!(addresses = addresses.join(", "), tls = tls.is_some(), "listening");
+    let watch = Watch::start(&front, settings)?;
     let reload = ReloadSignal::listen().context("cannot listen to SIGHUP")?;
     tokio::select! {
-        () = server::serve(front, listeners, &settings.gateway, stop_signal()) => {}
+        () = server::serve(front, listeners, &settings.gateway, watch.stopping(stop_signal())) => {}
         never = reload_certificates(reload, tls) => match never {},
     }
     Ok(ExitCode::SUCCESS)

@@ -1,8 +1,10 @@
 //! The gateway: answers questions over REST from what is ready, and computes what is not. It never writes to Redis.
 //!
 //! - [`server`]: where connections come from, their limits, TLS, graceful stop.
-//! - [`service`]: the tower layers and the routes; `headers`: what every response has.
+//! - [`service`]: the routes; `layers` is what every request goes through before; `headers`: what every response has.
 //! - [`auth`]: who asks, what he may see, and how often.
+//! - [`observe`]: what requests come to, counted; [`status`]: how the gateway is; [`admin`]: both for people, programs and
+//!   the service manager.
 //! - [`ladder`]: from a question to its document: L3 → L2 → source.
 //! - [`order_pages`]: raw order lines: L1 → source.
 //! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers; `conditional`: what the client has already.
@@ -11,6 +13,7 @@
 //! - [`problem`]: the only place that turns errors into status codes; `refusal` gives them to what hyper refuses itself.
 
 pub mod access_log;
+pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod cli;
@@ -18,7 +21,9 @@ mod conditional;
 mod csv;
 mod headers;
 pub mod ladder;
+mod layers;
 mod negotiate;
+pub mod observe;
 pub mod openapi;
 pub mod order_pages;
 pub mod problem;
@@ -27,6 +32,7 @@ mod refusal;
 pub mod represent;
 pub mod server;
 pub mod service;
+pub mod status;
 
 pub use access_log::AccessLog;
 pub use app::{App, Front};

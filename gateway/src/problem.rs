@@ -1,5 +1,8 @@
 //! Errors as RFC 9457 problem documents: the only place that turns errors into status codes.
 
+use std::sync::LazyLock;
+use std::time::Duration;
+
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,9 +14,12 @@ use shared::runtime::Busy;
 use shared::source::{SourceError, SourceErrorKind};
 
 use crate::access_log::NotTaken;
+use crate::observe::Sparse;
 
 /// Most stores that a refusal names.
 const MOST_NAMED: usize = 20;
+/// Lines about failed reads: one a second tells as much as a thousand.
+static SOURCE_LOG: LazyLock<Sparse> = LazyLock::new(|| Sparse::every(Duration::from_secs(1)));
 
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,6 +217,13 @@ impl Problem {
         Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
+    /// Too many requests are being answered.
+    #[must_use]
+    pub fn overloaded() -> Self {
+        let detail = "too many requests are being answered; try again in a moment";
+        Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
     /// Nothing is ready yet.
     #[must_use]
     pub fn starting() -> Self {
@@ -233,20 +246,35 @@ impl Problem {
         Self { retry_after: Some(60), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
-    /// The source cannot answer. Its address and internals stay in the log.
+    /// The source cannot answer: it is down, too busy, or too slow. Its address and internals stay in the log.
     #[must_use]
     pub fn source(error: &SourceError) -> Self {
-        tracing::warn!(kind = error.kind().as_str(), error = %error, "the source cannot answer");
-        let detail = match error.kind() {
-            SourceErrorKind::Unreachable | SourceErrorKind::Denied => {
-                "the data are not ready and the source cannot be reached; try again later"
+        let kind = error.kind();
+        // That it is down was told when it went; each request that it costs would flood the log.
+        if kind == SourceErrorKind::Down {
+            tracing::debug!(kind = kind.as_str(), "the source is down");
+        } else if let Some(not_told) = SOURCE_LOG.pass() {
+            tracing::warn!(kind = kind.as_str(), error = %error, not_told, "the source cannot answer");
+        }
+        let (detail, retry_after) = match kind {
+            SourceErrorKind::Unreachable | SourceErrorKind::Down | SourceErrorKind::Denied => {
+                ("the data are not ready and the source cannot be reached; try again later", 10)
             }
-            SourceErrorKind::Timeout => "the data are not ready and the source is too slow; try again later",
-            _ => {
-                "the data are not ready and the source cannot be read; the operator finds the reason in the log"
+            SourceErrorKind::Busy => {
+                ("the data are not ready and the source is too busy; try again in a moment", 2)
             }
+            SourceErrorKind::Timeout => {
+                ("the data are not ready and the source is too slow; try again later", 10)
+            }
+            SourceErrorKind::Schema
+            | SourceErrorKind::File
+            | SourceErrorKind::Settings
+            | SourceErrorKind::Other => (
+                "the data are not ready and the source cannot be read; the operator finds the reason in the log",
+                10,
+            ),
         };
-        Self { retry_after: Some(10), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
     /// The body as JSON.

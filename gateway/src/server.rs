@@ -33,6 +33,7 @@ use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
 
 use crate::app::Front;
+use crate::observe::Counters;
 use crate::service;
 use activity::{Activity, Limits};
 use connection::Phase;
@@ -60,7 +61,7 @@ pub async fn serve(
 ) {
     let listeners = listeners.into();
     let (phase, phases) = watch::channel(Phase::Serving);
-    let server = Arc::new(Server::new(routes(front.clone(), settings), settings, listeners.tls, phases));
+    let server = Arc::new(Server::new(&front, settings, listeners.tls, phases));
     let mut accepting = JoinSet::new();
     for listener in listeners.sockets {
         accepting.spawn(accepting::accept(Arc::clone(&server), listener, listeners.handed_over));
@@ -91,8 +92,8 @@ pub async fn serve(
 
 /// The layers and routes behind every connection.
 fn routes(front: Front, settings: &GatewaySettings) -> Routes {
-    let limit = settings.request_timeout;
-    let routes = tower::service_fn(move |request| service::handle(front.clone(), request, limit));
+    let limits = service::Limits::of(settings);
+    let routes = tower::service_fn(move |request| service::handle(front.clone(), request, limits));
     BoxCloneSyncService::new(ServiceBuilder::new().service(routes))
 }
 
@@ -113,6 +114,7 @@ where
 /// What all connections share.
 struct Server {
     routes: Routes,
+    counters: Arc<Counters>,
     http: Builder<Tasks>,
     tls: Option<Tls>,
     limits: Limits,
@@ -128,14 +130,15 @@ struct Server {
 
 impl Server {
     fn new(
-        routes: Routes,
+        front: &Front,
         settings: &GatewaySettings,
         tls: Option<Tls>,
         phases: watch::Receiver<Phase>,
     ) -> Self {
         let tasks = TaskTracker::new();
         Self {
-            routes,
+            routes: routes(front.clone(), settings),
+            counters: Arc::clone(front.counters()),
             http: http(settings, Tasks(tasks.clone())),
             tls,
             limits: Limits::of(settings),

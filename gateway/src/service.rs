@@ -1,29 +1,25 @@
-//! The service: tower layers around the routes.
+//! The service: the routes, behind the layers of `layers.rs`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body;
 use shared::answers::parameters::{self, Asked, OrdersAsk, Route};
 use shared::answers::response::{JSON, Meta};
 use shared::model::{Ask, Document, Query};
-use shared::runtime::now_ms;
 
-use crate::access_log::{Details, Pending};
+use crate::access_log::Details;
 use crate::app::{App, Front};
 use crate::auth::{self, Caller};
+pub use crate::layers::Limits;
 use crate::negotiate::Format;
 use crate::problem::Problem;
-use crate::{headers, ladder, openapi, order_pages, refresh, represent};
+use crate::{layers, ladder, openapi, order_pages, refresh, represent};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Longest request id that is taken over.
-const REQUEST_ID_BYTES: usize = 128;
 /// Longest URL: 500 Chinese store names, percent-encoded, fit.
 pub const MAX_URI_BYTES: usize = 64 << 10;
 const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -38,7 +34,7 @@ pub type ResponseBody = Full<Bytes>;
 pub async fn handle<B>(
     front: Front,
     request: Request<B>,
-    limit: Duration,
+    limits: Limits,
 ) -> Result<Response<ResponseBody>, Infallible>
 where
     B: Body<Data = Bytes> + Send,
@@ -46,61 +42,9 @@ where
 {
     let (head, body) = request.into_parts();
     let request = Request::from_parts(head, ());
-    let started = now_ms();
-    let request_id = request_id(&request);
-    let mut record = Pending::begin(front.access_log(), &request, &request_id);
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    let outcome = match tokio::time::timeout(limit, route(&front, &request, &request_id, body)).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Problem::timeout()),
-    };
-    let mut response = outcome.unwrap_or_else(|problem| problem_response(&problem, &request_id));
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-    headers::finish(front.access(), &request, &mut response);
-    if method == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
-        let length = response.body().size_hint().exact().unwrap_or(0);
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-        *response.body_mut() = Full::default();
-    }
-    record.answered(&response);
-    tracing::debug!(
-        request_id,
-        %method,
-        path = uri.path(),
-        status = response.status().as_u16(),
-        duration_ms = now_ms() - started,
-        "request"
-    );
-    Ok(response)
-}
-
-/// The client's request id when well-formed, else a new one.
-fn request_id<B>(request: &Request<B>) -> String {
-    let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
-    let fits = |id: &&str| {
-        (1..=REQUEST_ID_BYTES).contains(&id.len())
-            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b))
-    };
-    given.filter(fits).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
-}
-
-fn problem_response(problem: &Problem, request_id: &str) -> Response<ResponseBody> {
-    let mut response = Response::new(Full::new(Bytes::from(problem.body(request_id))));
-    *response.status_mut() = problem.status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    if let Some(allow) = problem.allow {
-        headers.insert(ALLOW, HeaderValue::from_static(allow));
-    }
-    if let Some(challenge) = problem.challenge {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-    }
-    if let Some(seconds) = problem.retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
+    let request_id = layers::request_id(&request);
+    let route = route(&front, &request, &request_id, body);
+    Ok(layers::through(&front, &request, &request_id, limits, route).await)
 }
 
 async fn route<B>(
@@ -136,7 +80,7 @@ where
         return Ok(match path {
             "/livez" => plain(StatusCode::OK, "alive\n".to_owned()),
             "/openapi.json" => described(),
-            _ => ready(front).await,
+            _ => ready(front),
         });
     };
     let app = front.app().ok_or_else(Problem::starting)?;
@@ -166,20 +110,12 @@ fn described() -> Response<ResponseBody> {
     response
 }
 
-/// Ready, or the list of reasons.
-async fn ready(front: &Front) -> Response<ResponseBody> {
-    let (status, mut text) = match front.not_ready() {
-        None => (StatusCode::OK, "ready\n".to_owned()),
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
-    };
-    if let Some(app) = front.app()
-        && let Err(error) = app.levels().cache().ping().await
-    {
-        // Answers still come from the source.
-        tracing::warn!(error = %error, "the cache does not answer");
-        text.push_str("warning: the cache does not answer; answers come from the source\n");
+/// Ready, or why not: from what is known, so that it waits for nobody.
+fn ready(front: &Front) -> Response<ResponseBody> {
+    match front.readiness() {
+        Ok(text) => plain(StatusCode::OK, text + "\n"),
+        Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
     }
-    plain(status, text)
 }
 
 async fn question(

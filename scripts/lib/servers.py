@@ -4,6 +4,7 @@ import glob
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -31,34 +32,105 @@ def wait(check, what, limit=60):
         time.sleep(0.02)
 
 
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+
+
+class Postgres:
+    """A PostgreSQL server with its data in `folder`/pg, on a free port, with the superuser `hotshelf` and no passwords."""
+
+    def __init__(self, folder, *settings):
+        self.port, self.data, self.settings = free_port(), os.path.join(folder, "pg"), settings
+        os.mkdir(self.data)
+        # PostgreSQL refuses to run as root.
+        user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
+        if user:
+            os.chown(self.data, user.pw_uid, user.pw_gid)
+        self.as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+        subprocess.run([program("initdb"), "-D", self.data, "-A", "trust", "-U", "hotshelf", "-E", "UTF8",
+                        "--locale=C.UTF-8"], check=True, **QUIET, **self.as_user)
+        self.psql = [program("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", "hotshelf",
+                     "postgres"]
+        self.start()
+
+    def start(self):
+        settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", *self.settings]
+        # A session of its own, so that all its processes can be stopped together.
+        self.process = subprocess.Popen(
+            [program("postgres"), "-D", self.data, "-p", str(self.port),
+             *(part for setting in settings for part in ("-c", setting))], start_new_session=True, **QUIET, **self.as_user)
+
+    def url(self, user="hotshelf"):
+        return f"postgres://{user}@127.0.0.1:{self.port}/postgres"
+
+    def answers(self):
+        return subprocess.run([*self.psql, "-c", "SELECT 1"], capture_output=True).returncode == 0
+
+    def signal(self, number):
+        """To the server and every process of it."""
+        for pid in [self.process.pid, *children(self.process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def kill(self):
+        """As a crash would."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait()
+
+    def end(self):
+        self.signal(signal.SIGCONT)
+        self.process.terminate()
+        self.process.wait()
+
+
+class Redis:
+    """A Redis server without persistence on a free port."""
+
+    def __init__(self, folder):
+        self.port, self.folder = free_port(), folder
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen([program("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+                                         "--appendonly", "no", "--dir", self.folder], **QUIET)
+
+    def command(self, *words):
+        return subprocess.run([program("redis-cli"), "-p", str(self.port), *words], capture_output=True, text=True).stdout.strip()
+
+    def answers(self):
+        return self.command("ping") == "PONG"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def end(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        self.process.wait()
+
+
+def children(pid):
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    return [int(child) for child in found.split()]
+
+
+@contextlib.contextmanager
+def both(folder, *postgres_settings):
+    """Starts both with their data in `folder`; they end with the block."""
+    os.chmod(folder, 0o755)
+    postgres = Postgres(folder, *postgres_settings)
+    redis = Redis(folder)
+    try:
+        wait(postgres.answers, "PostgreSQL")
+        wait(redis.answers, "Redis")
+        yield postgres, redis
+    finally:
+        postgres.end()
+        redis.end()
+
+
 @contextlib.contextmanager
 def servers(folder, *postgres_settings):
-    """Starts both with their data in `folder`; gives psql's command, PostgreSQL's address, and Redis's port."""
-    os.chmod(folder, 0o755)
-    port, redis_port = free_port(), free_port()
-    data = os.path.join(folder, "pg")
-    os.mkdir(data)
-    # PostgreSQL refuses to run as root.
-    user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
-    if user:
-        os.chown(data, user.pw_uid, user.pw_gid)
-    as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-    subprocess.run([program("initdb"), "-D", data, "-A", "trust", "-U", "hotshelf", "-E", "UTF8", "--locale=C.UTF-8"],
-                   check=True, **quiet, **as_user)
-    settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", *postgres_settings]
-    postgres = subprocess.Popen([program("postgres"), "-D", data, "-p", str(port),
-                                 *(part for setting in settings for part in ("-c", setting))], **quiet, **as_user)
-    redis = subprocess.Popen([program("redis-server"), "--port", str(redis_port), "--bind", "127.0.0.1", "--save", "",
-                              "--appendonly", "no", "--dir", folder], **quiet)
-    psql = [program("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(port), "-U", "hotshelf", "postgres"]
-    ping = [program("redis-cli"), "-p", str(redis_port), "ping"]
-    try:
-        wait(lambda: subprocess.run([*psql, "-c", "SELECT 1"], capture_output=True).returncode == 0, "PostgreSQL")
-        wait(lambda: subprocess.run(ping, capture_output=True).stdout.strip() == b"PONG", "Redis")
-        yield psql, f"postgres://hotshelf@127.0.0.1:{port}/postgres", redis_port
-    finally:
-        postgres.terminate()
-        redis.terminate()
-        postgres.wait()
-        redis.wait()
+    """As `both`; gives psql's command, PostgreSQL's address, and Redis's port."""
+    with both(folder, *postgres_settings) as (postgres, redis):
+        yield postgres.psql, postgres.url(), redis.port

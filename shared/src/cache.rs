@@ -16,7 +16,7 @@ use crate::keys::Slot;
 pub use error::{CacheError, CacheErrorKind};
 pub use levels::{Levels, StoredAnswer};
 pub use memory::MemoryCache;
-pub use redis::{Fence, KeyFacts, KeyType, RedisCache, RedisSettings};
+pub use redis::{CacheHealth, Fence, KeyFacts, KeyType, RedisCache, RedisSettings};
 pub use ttl::Ttl;
 pub use write::Write;
 
@@ -206,6 +206,15 @@ impl Cache {
             Self::Redis(redis) => redis.pop(key, count).await,
             // One process needs no list to tell itself something.
             Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// How it does, as far as is known without asking it; `None` for memory, which is always there.
+    #[must_use]
+    pub fn health(&self) -> Option<CacheHealth> {
+        match self {
+            Self::Redis(redis) => Some(redis.health()),
+            Self::Memory(_) => None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub mod access_log;
 pub mod answers;
+pub mod breaker;
 #[cfg(feature = "io")]
 pub mod cache;
 pub mod cells;

@@ -50,6 +50,15 @@ impl Source {
         }
     }
 
+    /// How its server does, as far as is known without asking; `None` for files, which have none.
+    #[must_use]
+    pub fn health(&self) -> Option<postgres::SourceHealth> {
+        match self {
+            Self::Postgres(source) => Some(source.health()),
+            Self::Files(_) => None,
+        }
+    }
+
     /// The lines of a request in no stated order, as one snapshot.
     ///
     /// # Errors

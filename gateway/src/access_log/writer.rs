@@ -93,6 +93,7 @@ impl Writer {
         match outcome {
             Ok(rotated) => {
                 self.shared.written.fetch_add(batch.lines, Ordering::Relaxed);
+                self.shared.written_bytes.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
                 self.shared.rotated.fetch_add(u64::from(rotated), Ordering::Relaxed);
                 if was_failing {
                     let lost = self.shared.failed.load(Ordering::Relaxed);

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::Request;
@@ -21,6 +22,7 @@ use super::places::{self, Full, Place};
 use super::stream::Watched;
 use super::{Server, exchange};
 use crate::auth::Peer;
+use crate::observe::OpenConnection;
 use crate::refusal::WithRefusals;
 
 /// Wait after a failed accept, such as too many open files.
@@ -51,6 +53,7 @@ pub(super) async fn accept(server: Arc<Server>, listener: Listener, handed_over:
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
+                    server.counters.connections.failed.fetch_add(1, Ordering::Relaxed);
                     troubles.begin(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
@@ -156,6 +159,7 @@ fn take(server: &Arc<Server>, accepted: Accepted, troubles: &mut Troubles) {
 
 /// Tells a client that there is no place. With TLS that would take a handshake, so the connection only closes.
 fn turn_away(server: &Arc<Server>, accepted: Accepted, full: Full) {
+    server.counters.connections.refused.fetch_add(1, Ordering::Relaxed);
     let Ok(teller) = Arc::clone(&server.tellers).try_acquire_owned() else { return };
     match accepted {
         Accepted::Tcp(stream, _) if server.tls.is_none() => {
@@ -176,6 +180,7 @@ fn turn_away(server: &Arc<Server>, accepted: Accepted, full: Full) {
 }
 
 async fn open(server: Arc<Server>, accepted: Accepted, place: Place) {
+    let counted = OpenConnection::accepted(&server.counters);
     match accepted {
         Accepted::Tcp(stream, address) => {
             let peer = Some(Peer(address));
@@ -192,7 +197,7 @@ async fn open(server: Arc<Server>, accepted: Accepted, place: Place) {
         #[cfg(unix)]
         Accepted::Unix(stream) => serve(&server, stream, None).await,
     }
-    drop(place);
+    drop((counted, place));
 }
 
 /// Serves a connection to its end.

@@ -107,6 +107,29 @@ pub(crate) fn redis(url: &str) -> Cache {
     Cache::Redis(RedisCache::connect(&settings).unwrap())
 }
 
+/// Redis behind a breaker, as the program has it, with a time limit that a test of a silent network can wait for.
+pub(crate) fn guarded_redis(url: &str) -> Cache {
+    let settings = shared::cache::RedisSettings {
+        url: url.to_owned(),
+        command_timeout: Duration::from_millis(200),
+        probe_interval: Duration::from_millis(50),
+        ..settings().redis
+    };
+    Cache::Redis(RedisCache::connect(&settings).unwrap().guarded())
+}
+
+/// PostgreSQL behind a breaker, as the program has it.
+pub(crate) fn guarded_postgres(url: &str, connections: usize, max_waiting: usize) -> Source {
+    let settings = shared::source::postgres::PostgresSettings {
+        url: url.to_owned(),
+        connections,
+        max_waiting,
+        probe_interval: Duration::from_millis(50),
+        ..settings().postgres
+    };
+    Source::Postgres(PostgresSource::guarded(&settings).unwrap())
+}
+
 pub(crate) fn memory() -> Cache {
     Cache::Memory(MemoryCache::new(256 << 20))
 }
@@ -175,7 +198,7 @@ pub(crate) fn operator() -> TokenSettings {
 /// A gateway in this process.
 pub(crate) struct Gateway {
     pub(crate) address: String,
-    access: Access,
+    pub(crate) front: Front,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -214,16 +237,17 @@ impl Gateway {
 
     /// Serves on what is listened on.
     pub(crate) fn serve(front: Front, listeners: Listeners, settings: GatewaySettings) -> Self {
-        let (address, access) = (listeners.addresses().remove(0), front.access().clone());
+        let address = listeners.addresses().remove(0);
         let (stop, stopped) = oneshot::channel::<()>();
+        let served = front.clone();
         let task = tokio::spawn(async move {
             let stopped = async {
                 // A sender that is dropped stops the server, too.
                 let _ = stopped.await;
             };
-            gateway::server::serve(front, listeners, &settings, stopped).await;
+            gateway::server::serve(served, listeners, &settings, stopped).await;
         });
-        Self { address, access, stop: Some(stop), task }
+        Self { address, front, stop: Some(stop), task }
     }
 
     /// Over files and warm memory: for everything that does not depend on the servers underneath.
@@ -242,7 +266,7 @@ impl Gateway {
 
     /// What it refused.
     pub(crate) fn refused(&self) -> Refused {
-        self.access.refused()
+        self.front.access().refused()
     }
 
     /// Asks with a token.

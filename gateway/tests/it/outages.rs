@@ -15,7 +15,7 @@ async fn an_outage_is_told_and_never_an_empty_answer() {
     let mut postgres = PostgresServer::start().await;
     let mut redis = RedisServer::start().await;
     let source = fixture::postgres(&postgres.fresh_database().await).await;
-    let levels = fixture::levels(fixture::redis(&redis.url()));
+    let levels = fixture::levels(fixture::guarded_redis(&redis.url()));
     fixture::warm(&source, &levels).await;
     let gateway = Gateway::start(source.clone(), levels.clone()).await;
     let mut bodies = Vec::new();
@@ -29,8 +29,11 @@ async fn an_outage_is_told_and_never_an_empty_answer() {
         let answer = gateway.ok(path).await;
         assert_eq!((&answer.body, answer.header("x-cache")), (body, "source"), "{path}");
     }
-    let ready = gateway.get("/readyz").await;
-    assert!(ready.status == 200 && ready.text().contains("cache"), "{}", ready.text());
+    wait_until("readiness to tell of it", LIMIT, async || {
+        let ready = gateway.get("/readyz").await;
+        ready.status == 200 && ready.text().contains("the cache does not answer")
+    })
+    .await;
 
     // Both down, for a gateway that knows the stores and for one that has just started.
     postgres.stop();

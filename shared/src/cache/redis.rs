@@ -2,6 +2,7 @@
 //! owner of Redis commands.
 
 mod address;
+mod health;
 mod inspect;
 mod lease;
 mod writers;
@@ -18,6 +19,8 @@ use redis::{Pipeline, RedisResult};
 
 use super::{CacheError, Patience, Read, Write};
 use crate::keys::Slot;
+pub use health::CacheHealth;
+use health::{Counts, Watched};
 pub use inspect::{KeyFacts, KeyType};
 pub use lease::Fence;
 use writers::Writers;
@@ -43,6 +46,10 @@ pub struct RedisSettings {
     pub bulk_timeout: Duration,
     /// Connections for bulk writes.
     pub write_connections: u32,
+    /// Small reads that fail in a row before reads are turned away, by programs that have a breaker.
+    pub breaker_failures: u32,
+    /// Time between two PINGs of such a program, and for how long Redis may be back before it is noticed.
+    pub probe_interval: Duration,
 }
 
 impl Default for RedisSettings {
@@ -53,6 +60,8 @@ impl Default for RedisSettings {
             command_timeout: Duration::from_millis(50),
             bulk_timeout: Duration::from_secs(5),
             write_connections: 3,
+            breaker_failures: 3,
+            probe_interval: Duration::from_millis(500),
             password_file: None,
             ca: None,
             certificate: None,
@@ -72,6 +81,8 @@ pub struct RedisCache {
     writers: Pool<Writers>,
     fence: Option<Arc<Fence>>,
     settings: RedisSettings,
+    counts: Arc<Counts>,
+    watched: Option<Arc<Watched>>,
 }
 
 impl fmt::Debug for RedisCache {
@@ -100,7 +111,15 @@ impl RedisCache {
             .test_on_check_out(false)
             .connection_timeout(settings.connect_timeout + settings.bulk_timeout)
             .build_unchecked(Writers::new(client.clone(), settings.connect_timeout));
-        Ok(Self { small: manager()?, bulk: manager()?, writers, fence: None, settings: settings.clone() })
+        Ok(Self {
+            small: manager()?,
+            bulk: manager()?,
+            writers,
+            fence: None,
+            settings: settings.clone(),
+            counts: Arc::default(),
+            watched: None,
+        })
     }
 
     /// The same server, written only while the fence names this writer.
@@ -118,18 +137,13 @@ impl RedisCache {
             Patience::Small => (&self.small, self.settings.command_timeout),
             Patience::Bulk => (&self.bulk, self.bulk_limit(slots.len())),
         };
-        let outcome = tokio::time::timeout(limit, read_all(connection.clone(), slots)).await;
-        match outcome {
-            Ok(Ok(values)) => values.into_iter().map(|value| value.map_or(Read::Miss, Read::Hit)).collect(),
-            Ok(Err(error)) => {
-                tracing::debug!(error = %error, slots = slots.len(), "redis read failed");
-                vec![Read::Unavailable; slots.len()]
-            }
-            Err(_) => {
-                tracing::debug!(limit_ms = limit.as_millis(), slots = slots.len(), "redis read timed out");
-                vec![Read::Unavailable; slots.len()]
-            }
-        }
+        let read = self.within(patience, limit, read_all(connection.clone(), slots)).await;
+        let reads = match read {
+            Some(values) => values.into_iter().map(|value| value.map_or(Read::Miss, Read::Hit)).collect(),
+            None => vec![Read::Unavailable; slots.len()],
+        };
+        self.counts.count(&reads);
+        reads
     }
 
     #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
@@ -137,14 +151,10 @@ impl RedisCache {
         let mut connection = self.bulk.clone();
         let command = redis::cmd("HGETALL").arg(key).to_owned();
         let query = command.query_async::<Vec<(String, Bytes)>>(&mut connection);
-        match tokio::time::timeout(self.settings.bulk_timeout, query).await {
-            Ok(Ok(fields)) if fields.is_empty() => Read::Miss,
-            Ok(Ok(fields)) => Read::Hit(fields),
-            Ok(Err(error)) => {
-                tracing::debug!(error = %error, "redis read failed");
-                Read::Unavailable
-            }
-            Err(_) => Read::Unavailable,
+        match self.within(Patience::Bulk, self.settings.bulk_timeout, query).await {
+            Some(fields) if fields.is_empty() => Read::Miss,
+            Some(fields) => Read::Hit(fields),
+            None => Read::Unavailable,
         }
     }
 
@@ -167,16 +177,9 @@ impl RedisCache {
             .map_err(|_| CacheError::timeout(format!("redis: a write took over {} s", limit.as_secs())))?
     }
 
-    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
     pub(super) async fn ping(&self) -> Result<Duration, CacheError> {
-        let mut connection = self.small.clone();
         let start = Instant::now();
-        let limit = self.settings.connect_timeout + self.settings.command_timeout;
-        let command = redis::cmd("PING");
-        let query = command.query_async::<String>(&mut connection);
-        tokio::time::timeout(limit, query).await.map_err(|_| {
-            CacheError::timeout(format!("redis: no answer to PING within {} ms", limit.as_millis()))
-        })??;
+        self.ping_within(self.settings.connect_timeout + self.settings.command_timeout).await?;
         Ok(start.elapsed())
     }
 }

@@ -129,6 +129,18 @@ fn check_redis(redis: raw::Redis, checker: &mut Checker) -> RedisSettings {
             default.write_connections,
             (1, 64),
         ),
+        breaker_failures: checker.number(
+            "redis.breaker_failures",
+            redis.breaker_failures,
+            default.breaker_failures,
+            (1, 1000),
+        ),
+        probe_interval: checker.duration(
+            "redis.probe_interval",
+            redis.probe_interval,
+            default.probe_interval,
+            (10, 60 * SECOND),
+        ),
         password_file: redis.password_file,
         ca: redis.ca,
         certificate: redis.certificate,
@@ -172,6 +184,14 @@ fn check_postgres(postgres: raw::Postgres, checker: &mut Checker) -> PostgresSet
         postgres.wait_timeout,
         settings.wait_timeout,
         (10, 600 * SECOND),
+    );
+    settings.max_waiting =
+        checker.number("postgres.max_waiting", postgres.max_waiting, settings.max_waiting, (0, 100_000));
+    settings.probe_interval = checker.duration(
+        "postgres.probe_interval",
+        postgres.probe_interval,
+        settings.probe_interval,
+        (10, 60 * SECOND),
     );
     for (name, columns) in postgres.columns.unwrap_or_default() {
         let place = format!("postgres.columns.{name}");

@@ -96,6 +96,8 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             command_timeout,
             bulk_timeout,
             write_connections,
+            breaker_failures,
+            probe_interval,
             password_file,
             ca,
             certificate,
@@ -114,6 +116,8 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             connect_timeout,
             statement_timeout,
             wait_timeout,
+            max_waiting,
+            probe_interval,
             columns,
             password_file,
             ca,
@@ -204,6 +208,9 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             compute_queue,
             max_source_store_days,
             directory_ttl,
+            max_in_flight,
+            slow_request,
+            admin_listen,
         } = gateway
     );
     list!(entries, "tls", TlsSettings { certificate, key, client_ca, handshake_timeout } = tls);

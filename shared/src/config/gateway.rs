@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::checker::{Checker, HOUR, SECOND};
-use super::{ListenAddress, listen, raw};
+use super::{ListenAddress, listen, listen_address, raw};
 
 /// Settings of the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,15 @@ pub struct GatewaySettings {
     pub max_source_store_days: usize,
     /// How long a directory read from the source is used.
     pub directory_ttl: Duration,
+    /// Requests that are answered at the same time; more are turned away at once.
+    pub max_in_flight: usize,
+    /// Requests that take longer are logged.
+    pub slow_request: Duration,
+    /// Address and port of the gateway's admin listener; `None` = no listener.
+    pub admin_listen: Option<String>,
 }
+
+const DEFAULT_ADMIN: &str = "127.0.0.1:9181";
 
 pub(super) fn check(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySettings {
     let seconds = Duration::from_secs;
@@ -128,5 +136,17 @@ pub(super) fn check(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySett
             seconds(10),
             (0, HOUR),
         ),
+        max_in_flight: checker.number("gateway.max_in_flight", gateway.max_in_flight, 1024, (1, 1_000_000)),
+        slow_request: checker.duration(
+            "gateway.slow_request",
+            gateway.slow_request,
+            seconds(1),
+            (1, 600 * SECOND),
+        ),
+        admin_listen: listen_address(gateway.admin_listen.as_deref().unwrap_or(DEFAULT_ADMIN))
+            .unwrap_or_else(|what| {
+                checker.problem("gateway.admin_listen", what);
+                None
+            }),
     }
 }

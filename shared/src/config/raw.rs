@@ -33,12 +33,13 @@ macro_rules! raw {
 raw! {
     Redis {
         url: String, prefix: String, connect_timeout: String, command_timeout: String, bulk_timeout: String,
-        write_connections: u32, password_file: PathBuf, ca: PathBuf, certificate: PathBuf, key: PathBuf,
+        write_connections: u32, breaker_failures: u32, probe_interval: String, password_file: PathBuf, ca: PathBuf,
+        certificate: PathBuf, key: PathBuf,
     }
     Postgres {
         url: String, table: String, timezone: String, connections: usize, connect_timeout: String,
-        statement_timeout: String, wait_timeout: String, columns: BTreeMap<String, Names>, password_file: PathBuf,
-        ca: PathBuf, certificate: PathBuf, key: PathBuf,
+        statement_timeout: String, wait_timeout: String, max_waiting: usize, probe_interval: String,
+        columns: BTreeMap<String, Names>, password_file: PathBuf, ca: PathBuf, certificate: PathBuf, key: PathBuf,
     }
     Rules {
         fee_channels: Vec<String>, consumable_categories: Vec<String>, notice_price: String, high_delivery: String,
@@ -67,6 +68,7 @@ raw! {
         idle_timeout: String, write_timeout: String, body_timeout: String, max_header_bytes: String,
         max_body_bytes: String, stop_delay: String, drain_timeout: String, threads: usize, compute_queue: usize,
         max_source_store_days: usize, directory_ttl: String,
+        max_in_flight: usize, slow_request: String, admin_listen: String,
     }
     Tls { certificate: PathBuf, key: PathBuf, client_ca: PathBuf, handshake_timeout: String, }
     Access {

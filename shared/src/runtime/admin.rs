@@ -107,7 +107,7 @@ async fn run(settings: &AdminSettings, pages: Arc<dyn AdminPages>) -> Infallible
                     address,
                     error = %error,
                     "the admin listener has no address, so there are no metrics; another program may use it: set admin.listen \
-                     to a free one, or to \"\" for none. It is tried again every {} s",
+                     (the gateway's: gateway.admin_listen) to a free one, or to \"\" for none. It is tried again every {} s",
                     BIND_PAUSE.as_secs()
                 );
             }

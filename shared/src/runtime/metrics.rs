@@ -1,7 +1,9 @@
 //! Metrics in Prometheus' text form, made from counts at the time of the scrape: a table of name, help, kind and value.
 
 use prometheus::TextEncoder;
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric as Proto, MetricFamily, MetricType};
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric as Proto, MetricFamily, MetricType,
+};
 
 use super::process::ProcessUse;
 
@@ -10,38 +12,89 @@ use super::process::ProcessUse;
 pub struct Metric {
     name: &'static str,
     help: &'static str,
-    counter: bool,
-    /// Values by label.
-    samples: Vec<(Option<(&'static str, String)>, f64)>,
+    kind: MetricType,
+    samples: Vec<Sample>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Sample {
+    labels: Vec<(&'static str, String)>,
+    value: Value,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Value {
+    Number(f64),
+    Distribution(Distribution),
+}
+
+/// Values by size, for a histogram.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Distribution {
+    /// Upper bounds, ascending, each with the number of values up to it (those of lower bounds included).
+    pub buckets: Vec<(f64, u64)>,
+    /// How many there are, beyond the last bound too.
+    pub count: u64,
+    /// Their sum.
+    pub sum: f64,
 }
 
 impl Metric {
+    fn new(name: &'static str, help: &'static str, kind: MetricType, samples: Vec<Sample>) -> Self {
+        Self { name, help, kind, samples }
+    }
+
     /// A count that only grows, until the process ends. `name` ends with `_total`, and names the unit.
     #[must_use]
     pub fn counter(name: &'static str, help: &'static str, value: u64) -> Self {
-        Self { name, help, counter: true, samples: vec![(None, value as f64)] }
+        Self::counter_f64(name, help, value as f64)
     }
 
     /// A count as [`Metric::counter`] for sums of fractions.
     #[must_use]
     pub fn counter_f64(name: &'static str, help: &'static str, value: f64) -> Self {
-        Self { name, help, counter: true, samples: vec![(None, value)] }
+        Self::new(name, help, MetricType::COUNTER, vec![Sample::plain(value)])
     }
 
     /// A value that comes and goes, in base units (seconds, bytes, 0 or 1).
     #[must_use]
     pub fn gauge(name: &'static str, help: &'static str, value: f64) -> Self {
-        Self { name, help, counter: false, samples: vec![(None, value)] }
+        Self::new(name, help, MetricType::GAUGE, vec![Sample::plain(value)])
+    }
+
+    /// Distributions by a label. The label's values must be few and known beforehand.
+    #[must_use]
+    pub fn histogram<L: ToString>(
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        values: impl IntoIterator<Item = (L, Distribution)>,
+    ) -> Self {
+        let samples = values.into_iter().map(|(of, value)| Sample {
+            labels: vec![(label, of.to_string())],
+            value: Value::Distribution(value),
+        });
+        Self::new(name, help, MetricType::HISTOGRAM, samples.collect())
     }
 
     /// The same metric with values by a label instead. The label's values must be few and known beforehand.
     #[must_use]
-    pub fn by<L: ToString>(
+    pub fn by<L: ToString>(self, label: &'static str, values: impl IntoIterator<Item = (L, f64)>) -> Self {
+        self.by_all([label], values.into_iter().map(|(of, value)| ([of], value)))
+    }
+
+    /// The same metric with values by several labels instead, as [`Metric::by`].
+    #[must_use]
+    pub fn by_all<L: ToString, const N: usize>(
         mut self,
-        label: &'static str,
-        values: impl IntoIterator<Item = (L, f64)>,
+        labels: [&'static str; N],
+        values: impl IntoIterator<Item = ([L; N], f64)>,
     ) -> Self {
-        self.samples = values.into_iter().map(|(of, value)| (Some((label, of.to_string())), value)).collect();
+        let sample = |(of, value): ([L; N], f64)| Sample {
+            labels: labels.into_iter().zip(of.iter().map(ToString::to_string)).collect(),
+            value: Value::Number(value),
+        };
+        self.samples = values.into_iter().map(sample).collect();
         self
     }
 
@@ -49,29 +102,55 @@ impl Metric {
         let mut family = MetricFamily::default();
         family.set_name(format!("{prefix}{}", self.name));
         family.set_help(self.help.to_owned());
-        family.set_field_type(if self.counter { MetricType::COUNTER } else { MetricType::GAUGE });
-        family.set_metric(self.samples.iter().map(|sample| self.sample(sample)).collect());
+        family.set_field_type(self.kind);
+        family.set_metric(self.samples.iter().map(|sample| sample.proto(self.kind)).collect());
         family
     }
+}
 
-    fn sample(&self, (label, value): &(Option<(&'static str, String)>, f64)) -> Proto {
-        let label = label.as_ref().map(|(name, of)| {
+impl Sample {
+    fn plain(value: f64) -> Self {
+        Self { labels: Vec::new(), value: Value::Number(value) }
+    }
+
+    fn proto(&self, kind: MetricType) -> Proto {
+        let labels = self.labels.iter().map(|(name, of)| {
             let mut pair = LabelPair::default();
             pair.set_name((*name).to_owned());
             pair.set_value(of.clone());
             pair
         });
-        let mut proto = Proto::from_label(label.into_iter().collect());
-        if self.counter {
-            let mut counter = Counter::default();
-            counter.set_value(*value);
-            proto.set_counter(counter);
-        } else {
-            let mut gauge = Gauge::default();
-            gauge.set_value(*value);
-            proto.set_gauge(gauge);
+        let mut proto = Proto::from_label(labels.collect());
+        match &self.value {
+            Value::Number(value) if kind == MetricType::COUNTER => {
+                let mut counter = Counter::default();
+                counter.set_value(*value);
+                proto.set_counter(counter);
+            }
+            Value::Number(value) => {
+                let mut gauge = Gauge::default();
+                gauge.set_value(*value);
+                proto.set_gauge(gauge);
+            }
+            Value::Distribution(distribution) => proto.set_histogram(distribution.proto()),
         }
         proto
+    }
+}
+
+impl Distribution {
+    fn proto(&self) -> Histogram {
+        let bucket = |(bound, count): &(f64, u64)| {
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(*bound);
+            bucket.set_cumulative_count(*count);
+            bucket
+        };
+        let mut histogram = Histogram::default();
+        histogram.set_bucket(self.buckets.iter().map(bucket).collect());
+        histogram.set_sample_count(self.count);
+        histogram.set_sample_sum(self.sum);
+        histogram
     }
 }
 
@@ -123,10 +202,24 @@ mod tests {
             Metric::counter("lines_read_total", "Lines \\ read.", 3),
             Metric::gauge("none", "No values.", 1.0).by("level", [("", 0.0); 0]),
             Metric::gauge("bytes", "Bytes.", 0.0).by("level", [("a\"b\n", 1.5), ("c", 2.0)]),
+            Metric::counter("asked_total", "Asked.", 0).by_all(["a", "b"], [(["x", "y"], 4.0)]),
+            Metric::histogram(
+                "took_seconds",
+                "Time.",
+                "of",
+                [("z", Distribution { buckets: vec![(0.5, 1), (1.0, 3)], count: 4, sum: 9.5 })],
+            ),
         ];
         let expected = "# HELP x_lines_read_total Lines \\\\ read.\n# TYPE x_lines_read_total counter\n\
                         x_lines_read_total 3\n# HELP x_bytes Bytes.\n# TYPE x_bytes gauge\n\
-                        x_bytes{level=\"a\\\"b\\n\"} 1.5\nx_bytes{level=\"c\"} 2\n";
+                        x_bytes{level=\"a\\\"b\\n\"} 1.5\nx_bytes{level=\"c\"} 2\n\
+                        # HELP x_asked_total Asked.\n# TYPE x_asked_total counter\n\
+                        x_asked_total{a=\"x\",b=\"y\"} 4\n\
+                        # HELP x_took_seconds Time.\n# TYPE x_took_seconds histogram\n\
+                        x_took_seconds_bucket{of=\"z\",le=\"0.5\"} 1\n\
+                        x_took_seconds_bucket{of=\"z\",le=\"1\"} 3\n\
+                        x_took_seconds_bucket{of=\"z\",le=\"+Inf\"} 4\n\
+                        x_took_seconds_sum{of=\"z\"} 9.5\nx_took_seconds_count{of=\"z\"} 4\n";
         assert_eq!(text("x_", &table), expected);
     }
 }

@@ -5,6 +5,10 @@
 pub enum SourceErrorKind {
     /// No connection, or it broke.
     Unreachable,
+    /// It did not answer before, and is not asked until it does.
+    Down,
+    /// No connection is free, here or in the server.
+    Busy,
     /// The server refused the user or password.
     Denied,
     /// A table, view or column is missing or of a type that cannot be read.
@@ -20,11 +24,26 @@ pub enum SourceErrorKind {
 }
 
 impl SourceErrorKind {
+    /// All.
+    pub const ALL: [Self; 9] = [
+        Self::Unreachable,
+        Self::Down,
+        Self::Busy,
+        Self::Denied,
+        Self::Schema,
+        Self::Timeout,
+        Self::File,
+        Self::Settings,
+        Self::Other,
+    ];
+
     /// The label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
+            Self::Down => "down",
+            Self::Busy => "busy",
             Self::Denied => "denied",
             Self::Schema => "schema",
             Self::Timeout => "timeout",
@@ -68,6 +87,12 @@ impl SourceError {
     /// Whether trying again may help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, SourceErrorKind::Unreachable | SourceErrorKind::Timeout)
+        matches!(
+            self.kind,
+            SourceErrorKind::Unreachable
+                | SourceErrorKind::Down
+                | SourceErrorKind::Busy
+                | SourceErrorKind::Timeout
+        )
     }
 }

@@ -8,6 +8,7 @@ mod copy;
 mod decode;
 mod directory;
 mod expression;
+mod health;
 mod import;
 mod numeric;
 mod pool;
@@ -23,6 +24,7 @@ use super::{ReadRequest, SourceError};
 use crate::model::{Directory, Lines};
 
 pub use changes::{CHANGES, ChangeListener, DirtyBatch, Fingerprint, Fingerprints};
+pub use health::SourceHealth;
 pub use import::{PostgresImport, SCHEMA};
 pub use settings::PostgresSettings;
 
@@ -33,7 +35,9 @@ pub struct PostgresSource {
 }
 
 struct Shared {
-    pool: pool::ConnectionPool,
+    pool: Arc<pool::ConnectionPool>,
+    failures: health::Failures,
+    watched: Option<health::Watched>,
     settings: PostgresSettings,
     /// How the table's columns are read; looked up once.
     plan: OnceCell<catalog::TablePlan>,
@@ -56,15 +60,37 @@ impl PostgresSource {
     /// # Errors
     /// If the address cannot be read.
     pub fn new(settings: &PostgresSettings) -> Result<Self, SourceError> {
+        let pool = pool::ConnectionPool::new(settings, false)?;
+        Ok(Self::over(settings, Arc::new(pool), None))
+    }
+
+    /// As [`PostgresSource::new`], behind a breaker, with a task that probes for it: for programs that can do without
+    /// the database. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the address cannot be read.
+    pub fn guarded(settings: &PostgresSettings) -> Result<Self, SourceError> {
+        let pool = Arc::new(pool::ConnectionPool::new(settings, true)?);
+        let watched = health::Watched::start(settings, &pool);
+        Ok(Self::over(settings, pool, Some(watched)))
+    }
+
+    fn over(
+        settings: &PostgresSettings,
+        pool: Arc<pool::ConnectionPool>,
+        watched: Option<health::Watched>,
+    ) -> Self {
         let shared = Shared {
-            pool: pool::ConnectionPool::new(settings)?,
+            pool,
+            failures: health::Failures::default(),
+            watched,
             settings: settings.clone(),
             plan: OnceCell::new(),
             watch: OnceCell::new(),
             rejected: AtomicU64::new(0),
             spellings: std::sync::RwLock::default(),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Self { shared: Arc::new(shared) }
     }
 
     /// Connects and checks that the table can be read.
@@ -73,6 +99,20 @@ impl PostgresSource {
     /// In plain words, with the remedy.
     pub async fn check(&self) -> Result<(), SourceError> {
         self.plan().await.map(|_| ())
+    }
+
+    /// How the connections do, as far as is known without asking the server.
+    #[must_use]
+    pub fn health(&self) -> SourceHealth {
+        let pool = self.shared.pool.status();
+        SourceHealth {
+            max_connections: pool.max_size,
+            connections: pool.size,
+            available: pool.available,
+            waiting: pool.waiting,
+            errors: self.shared.failures.by_kind(),
+            breaker: self.shared.watched.as_ref().map(health::Watched::status),
+        }
     }
 
     /// Rows that could not be read since the start: each was left out, counted and logged.
@@ -86,7 +126,7 @@ impl PostgresSource {
     /// # Errors
     /// If the database cannot be reached or the table cannot be read.
     pub async fn directory(&self) -> Result<Directory, SourceError> {
-        directory::directory(self).await
+        self.while_up(directory::directory(self)).await
     }
 
     /// The directory's entries of just these stores, by index where there is one: for a store-day that changed. A store
@@ -103,7 +143,18 @@ impl PostgresSource {
     /// # Errors
     /// If the database cannot be reached or the table cannot be read.
     pub async fn read(&self, request: &ReadRequest) -> Result<Lines, SourceError> {
-        read::read(self, request).await
+        self.while_up(read::read(self, request)).await
+    }
+
+    /// What `read` gives; with a breaker, not while the server is down.
+    async fn while_up<T>(
+        &self,
+        read: impl Future<Output = Result<T, SourceError>>,
+    ) -> Result<T, SourceError> {
+        match &self.shared.watched {
+            Some(watched) => watched.run(&self.shared.failures, read).await,
+            None => read.await,
+        }
     }
 
     async fn plan(&self) -> Result<&catalog::TablePlan, SourceError> {

@@ -3,7 +3,10 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Status, TimeoutType,
+    Timeouts,
+};
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
@@ -15,6 +18,8 @@ use crate::source::{SourceError, SourceErrorKind};
 
 /// How long a connection may be silent before TCP asks whether its other end is there; it asks twice more.
 const IDLE: Duration = Duration::from_secs(20);
+/// How long a pooled connection has for a sign of life before it is given up and the server doubted.
+const CHECK: Duration = Duration::from_secs(1);
 
 /// A connection's stream when it is encrypted.
 pub(super) type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
@@ -25,10 +30,13 @@ pub(super) struct ConnectionPool {
     tls: MakeRustlsConnect,
     connect_timeout: Duration,
     place: String,
+    /// Whether a connection's sign of life is asked for here: the pool's own check would not tell of a server that
+    /// hangs, but try the next connection.
+    checks: bool,
 }
 
 impl ConnectionPool {
-    pub(super) fn new(settings: &PostgresSettings) -> Result<Self, SourceError> {
+    pub(super) fn new(settings: &PostgresSettings, checks: bool) -> Result<Self, SourceError> {
         let (mut config, tls) = address::read(settings)?;
         config.connect_timeout(settings.connect_timeout);
         config.application_name("hotshelf");
@@ -40,11 +48,8 @@ impl ConnectionPool {
         config.tcp_user_timeout(IDLE * 3);
         let place = place(&config);
         // Asking a pooled connection for a sign of life costs a round trip, and spares a read the one that died.
-        let manager = Manager::from_config(
-            config.clone(),
-            tls.clone(),
-            ManagerConfig { recycling_method: RecyclingMethod::Verified },
-        );
+        let recycling_method = if checks { RecyclingMethod::Fast } else { RecyclingMethod::Verified };
+        let manager = Manager::from_config(config.clone(), tls.clone(), ManagerConfig { recycling_method });
         let pool = Pool::builder(manager)
             .max_size(settings.connections)
             .wait_timeout(Some(settings.wait_timeout))
@@ -53,7 +58,7 @@ impl ConnectionPool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| address::unreadable(&error))?;
-        Ok(Self { pool, config, tls, connect_timeout: settings.connect_timeout, place })
+        Ok(Self { pool, config, tls, connect_timeout: settings.connect_timeout, place, checks })
     }
 
     /// A connection besides the pool's, for waiting on. `keepalive` is how long it may be silent before TCP asks, and then
@@ -79,19 +84,66 @@ impl ConnectionPool {
     }
 
     pub(super) async fn get(&self) -> Result<Client, SourceError> {
-        self.pool.get().await.map_err(|error| match error {
+        self.get_within(&self.pool.timeouts()).await
+    }
+
+    async fn get_within(&self, timeouts: &Timeouts) -> Result<Client, SourceError> {
+        loop {
+            let client = self.pool.timeout_get(timeouts).await.map_err(|error| self.explain(error))?;
+            if !self.checks {
+                return Ok(client);
+            }
+            match tokio::time::timeout(CHECK, client.simple_query("")).await {
+                Ok(Ok(_)) => return Ok(client),
+                // It broke while nobody used it: a new one tells whether the server is there.
+                Ok(Err(_)) => drop(Object::take(client)),
+                Err(_) => {
+                    drop(Object::take(client));
+                    return Err(SourceError::new(
+                        SourceErrorKind::Unreachable,
+                        format!("postgres ({}): no sign of life within {} s", self.place, CHECK.as_secs()),
+                        "check the server's load, and whether it hangs",
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Whether the server answers, by a connection of the pool: the cap holds for probes too. Unless `waits`, a pool of
+    /// which no connection is free counts as an answer.
+    pub(super) async fn probe(&self, waits: bool) -> Result<(), SourceError> {
+        let mut timeouts = self.pool.timeouts();
+        timeouts.wait = Some(if waits { self.connect_timeout } else { Duration::ZERO });
+        match self.get_within(&timeouts).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == SourceErrorKind::Busy && !waits => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.pool.status()
+    }
+
+    fn explain(&self, error: PoolError) -> SourceError {
+        match error {
             PoolError::Backend(error) => explain_at(error, &format!("postgres ({})", self.place)),
-            PoolError::Timeout(_) => SourceError::new(
-                SourceErrorKind::Timeout,
-                format!("postgres ({}): no connection within the time limit", self.place),
+            PoolError::Timeout(TimeoutType::Wait) => SourceError::new(
+                SourceErrorKind::Busy,
+                format!("postgres ({}): no connection was free within the time limit", self.place),
                 "check the server's load, or raise postgres.connections or postgres.wait_timeout",
+            ),
+            PoolError::Timeout(_) => SourceError::new(
+                SourceErrorKind::Unreachable,
+                format!("postgres ({}): no connection within the time limit", self.place),
+                "check the server's load, or raise postgres.connect_timeout",
             ),
             other => SourceError::new(
                 SourceErrorKind::Unreachable,
                 format!("postgres ({}): {other}", self.place),
                 "check that the server runs and that postgres.url names its address",
             ),
-        })
+        }
     }
 }
 
@@ -154,15 +206,12 @@ fn explain_code(code: &SqlState) -> (SourceErrorKind, &'static str) {
         (SourceErrorKind::Schema, "run config/schema.sql, or correct [postgres] table and columns")
     } else if *code == SqlState::INVALID_PARAMETER_VALUE {
         (SourceErrorKind::Settings, "correct [postgres] timezone: a zone such as \"Asia/Shanghai\"")
+    } else if *code == SqlState::TOO_MANY_CONNECTIONS {
+        (SourceErrorKind::Busy, "wait, or raise the server's max_connections or the role's CONNECTION LIMIT")
     } else if *code == SqlState::QUERY_CANCELED {
         (SourceErrorKind::Timeout, "check the server's load, or raise postgres.statement_timeout")
-    } else if [
-        SqlState::ADMIN_SHUTDOWN,
-        SqlState::CRASH_SHUTDOWN,
-        SqlState::CANNOT_CONNECT_NOW,
-        SqlState::TOO_MANY_CONNECTIONS,
-    ]
-    .contains(code)
+    } else if [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW]
+        .contains(code)
     {
         (SourceErrorKind::Unreachable, "wait until the server takes connections again")
     } else {

@@ -51,6 +51,10 @@ pub struct PostgresSettings {
     pub statement_timeout: Duration,
     /// For a free connection.
     pub wait_timeout: Duration,
+    /// Reads that may wait for a free connection, of programs that have a breaker; more are turned away at once.
+    pub max_waiting: usize,
+    /// Time between two probes of such a program, and for how long a server may be back before it is noticed.
+    pub probe_interval: Duration,
 }
 
 impl Default for PostgresSettings {
@@ -64,6 +68,8 @@ impl Default for PostgresSettings {
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(300),
             wait_timeout: Duration::from_secs(30),
+            max_waiting: 64,
+            probe_interval: Duration::from_millis(500),
             password_file: None,
             ca: None,
             certificate: None,

@@ -1,0 +1,204 @@
+//! The gateway's metrics: one table from counts to names, the same as in `docs/gateway-service.md`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use shared::breaker::{BreakerStatus, State};
+use shared::cache::CacheHealth;
+use shared::runtime::metrics::{self, Metric};
+use shared::source::postgres::SourceHealth;
+
+use crate::app::{App, Front};
+use crate::observe::Counters;
+
+/// Every name begins with it.
+const PREFIX: &str = "hotshelf_gateway_";
+
+/// Everything in Prometheus' text form.
+pub(super) fn text(front: &Front) -> String {
+    metrics::text(PREFIX, &table(front))
+}
+
+fn table(front: &Front) -> Vec<Metric> {
+    let ready = if front.readiness().is_ok() { 1.0 } else { 0.0 };
+    let mut table = vec![Metric::gauge("ready", "Whether requests are welcome: 1, else 0.", ready)];
+    table.extend(of_requests(front.counters()));
+    table.extend(of_connections(front.counters()));
+    if let Some(app) = front.app() {
+        table.extend(of_compute(app));
+        table.extend(of_near_cache(app));
+        let entries = app.levels().damages().map(|(damage, count)| (damage.as_str(), count as f64));
+        table.push(
+            Metric::counter(
+                "entries_unusable_total",
+                "Stored entries that were a miss because of damage, by kind.",
+                0,
+            )
+            .by("kind", entries),
+        );
+        if let Some(health) = app.levels().cache().health() {
+            table.extend(of_redis(&health));
+        }
+        if let Some(health) = app.source().health() {
+            table.extend(of_postgres(&health));
+        }
+    }
+    table.extend(of_access_log(front));
+    table.extend(metrics::of_process());
+    table
+}
+
+fn read(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
+}
+
+fn of_requests(counters: &Counters) -> Vec<Metric> {
+    let requests = counters.requests();
+    let requests = requests.into_iter().map(|(labels, count)| (labels, count as f64));
+    vec![
+        Metric::counter("requests_total", "Requests answered; 4xx has those whose client went away.", 0)
+            .by_all(["route", "status", "outcome"], requests),
+        Metric::histogram(
+            "request_duration_seconds",
+            "Time from a request's head to its answer.",
+            "route",
+            counters.latency(),
+        ),
+        Metric::gauge("requests_in_flight", "Requests that are being answered.", counters.in_flight() as f64),
+        Metric::counter(
+            "requests_shed_total",
+            "Requests turned away because too many were in flight.",
+            read(&counters.shed),
+        ),
+        Metric::counter(
+            "requests_slow_total",
+            "Requests slower than gateway.slow_request.",
+            read(&counters.slow),
+        ),
+        Metric::counter(
+            "requests_timed_out_total",
+            "Requests slower than gateway.request_timeout.",
+            read(&counters.timeouts),
+        ),
+        Metric::counter("panics_total", "Requests of which the handler panicked.", read(&counters.panics)),
+    ]
+}
+
+fn of_connections(counters: &Counters) -> Vec<Metric> {
+    let connections = &counters.connections;
+    vec![
+        Metric::gauge("connections", "Connections of clients that are open.", read(&connections.open) as f64),
+        Metric::counter(
+            "connections_accepted_total",
+            "Connections of clients accepted.",
+            read(&connections.accepted),
+        ),
+        Metric::counter(
+            "connections_refused_total",
+            "Connections refused because there were too many.",
+            read(&connections.refused),
+        ),
+        Metric::counter(
+            "connections_failed_total",
+            "Connections that could not be accepted, such as for want of file descriptors.",
+            read(&connections.failed),
+        ),
+    ]
+}
+
+fn of_compute(app: &App) -> Vec<Metric> {
+    let compute = app.compute();
+    vec![
+        Metric::gauge("compute_queue", "Computations that run or wait.", compute.in_use() as f64),
+        Metric::gauge("compute_queue_limit", "Most that may run or wait.", compute.capacity() as f64),
+        Metric::counter(
+            "compute_refused_total",
+            "Computations that found the queue full.",
+            compute.refused(),
+        ),
+    ]
+}
+
+/// Near cache and single flight: their gauges and counters are added here.
+fn of_near_cache(_app: &App) -> Vec<Metric> {
+    Vec::new()
+}
+
+fn states(breaker: &BreakerStatus) -> impl Iterator<Item = (&'static str, f64)> {
+    let state = breaker.state;
+    State::ALL.into_iter().map(move |of| (of.as_str(), if of.as_str() == state { 1.0 } else { 0.0 }))
+}
+
+fn of_redis(health: &CacheHealth) -> Vec<Metric> {
+    let reads = [("hit", health.hits), ("miss", health.misses), ("unavailable", health.unavailable)];
+    let mut table = vec![
+        Metric::counter("redis_reads_total", "Keys and fields read from Redis, by result.", 0)
+            .by("result", reads.map(|(result, count)| (result, count as f64))),
+    ];
+    if let Some(breaker) = &health.breaker {
+        table.extend([
+            Metric::gauge("redis_breaker", "1 for the state that the breaker before Redis has.", 0.0)
+                .by("state", states(breaker)),
+            Metric::counter(
+                "redis_breaker_opened_total",
+                "How often the breaker before Redis opened.",
+                breaker.opened,
+            ),
+            Metric::counter("redis_failures_total", "Small reads and PINGs that failed.", breaker.failures),
+            Metric::counter(
+                "redis_rejected_total",
+                "Reads turned away while Redis was down.",
+                breaker.rejected,
+            ),
+            Metric::counter("redis_probes_total", "PINGs sent to see whether Redis answers.", breaker.probes),
+            Metric::counter("redis_probes_failed_total", "PINGs without an answer.", breaker.probe_failures),
+        ]);
+    }
+    table
+}
+
+fn of_postgres(health: &SourceHealth) -> Vec<Metric> {
+    let errors = health.errors.iter().map(|(kind, count)| (*kind, *count as f64));
+    let mut table = vec![
+        Metric::gauge("postgres_connections", "Open connections.", health.connections as f64),
+        Metric::gauge("postgres_connections_limit", "Most connections.", health.max_connections as f64),
+        Metric::gauge(
+            "postgres_connections_available",
+            "Connections that nobody uses.",
+            health.available as f64,
+        ),
+        Metric::gauge("postgres_waiting", "Reads that wait for a connection.", health.waiting as f64),
+        Metric::counter("postgres_errors_total", "Reads that failed, by kind.", 0).by("kind", errors),
+    ];
+    if let Some(breaker) = &health.breaker {
+        table.extend([
+            Metric::gauge("postgres_breaker", "1 for the state that the breaker before PostgreSQL has.", 0.0)
+                .by("state", states(breaker)),
+            Metric::counter(
+                "postgres_breaker_opened_total",
+                "How often the breaker before PostgreSQL opened.",
+                breaker.opened,
+            ),
+            Metric::counter(
+                "postgres_rejected_total",
+                "Reads turned away while PostgreSQL was down.",
+                breaker.rejected,
+            ),
+        ]);
+    }
+    table
+}
+
+fn of_access_log(front: &Front) -> Vec<Metric> {
+    let counts = front.access_log().counts();
+    vec![
+        Metric::counter("access_log_lines_total", "Lines written to the access log.", counts.written),
+        Metric::counter("access_log_bytes_total", "Bytes written to the access log.", counts.written_bytes),
+        Metric::counter(
+            "access_log_dropped_total",
+            "Records dropped because the queue was full.",
+            counts.dropped,
+        ),
+        Metric::counter("access_log_failed_total", "Records lost because the disk failed.", counts.failed),
+        Metric::counter("access_log_rotated_total", "Files of the access log rotated.", counts.rotated),
+    ]
+}

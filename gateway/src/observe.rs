@@ -1,0 +1,220 @@
+//! What requests come to, counted as they end: plain atomics in fixed places, so that a request costs a few additions,
+//! no allocation and no lock. `admin/metrics.rs` writes them as metrics.
+
+mod histogram;
+mod sparse;
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use shared::access_log::Outcome;
+use shared::answers::parameters::Route;
+
+pub use histogram::Histogram;
+pub use sparse::Sparse;
+
+/// Routes as metrics name them: kinds of documents, the health endpoints, and everything else.
+pub const ROUTES: [&str; Route::KINDS.len() + 3] = {
+    let [a, b, c, d, e, f, g, h] = Route::KINDS;
+    [a, b, c, d, e, f, g, h, "livez", "readyz", "other"]
+};
+/// Classes of status codes.
+pub const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+const OUTCOMES: usize = Outcome::ALL.len();
+/// Status of a request whose client went away before there was an answer, as nginx has it.
+const CLIENT_GONE: u16 = 499;
+
+/// Place of a path in [`ROUTES`].
+fn route_of(path: &str) -> usize {
+    let name = match path {
+        "/livez" => "livez",
+        "/readyz" => "readyz",
+        _ => Route::of(path).map_or("other", |route| route.kind()),
+    };
+    ROUTES.iter().position(|route| *route == name).unwrap_or(ROUTES.len() - 1)
+}
+
+/// Counts since the start.
+#[derive(Debug)]
+pub struct Counters {
+    requests: [[[AtomicU64; OUTCOMES]; CLASSES.len()]; ROUTES.len()],
+    latency: [Histogram; ROUTES.len()],
+    in_flight: AtomicUsize,
+    /// Requests that were turned away because too many were in flight.
+    pub shed: AtomicU64,
+    /// Requests that took longer than `gateway.slow_request`.
+    pub slow: AtomicU64,
+    /// Requests that took longer than `gateway.request_timeout`.
+    pub timeouts: AtomicU64,
+    /// Handlers that panicked.
+    pub panics: AtomicU64,
+    /// Connections.
+    pub connections: Connections,
+    /// Lines about slow requests.
+    pub(crate) slow_log: Sparse,
+}
+
+/// Connections of clients, counted by `server`.
+#[derive(Debug, Default)]
+pub struct Connections {
+    /// Open now.
+    pub open: AtomicU64,
+    /// Accepted since the start.
+    pub accepted: AtomicU64,
+    /// Refused or closed because there were too many.
+    pub refused: AtomicU64,
+    /// Attempts to accept one that failed, such as for want of file descriptors.
+    pub failed: AtomicU64,
+}
+
+/// An open connection; it is counted as closed when this is dropped.
+#[derive(Debug)]
+pub struct OpenConnection(std::sync::Arc<Counters>);
+
+impl OpenConnection {
+    /// Counts a connection that was accepted.
+    #[must_use]
+    pub fn accepted(counters: &std::sync::Arc<Counters>) -> Self {
+        counters.connections.accepted.fetch_add(1, Ordering::Relaxed);
+        counters.connections.open.fetch_add(1, Ordering::Relaxed);
+        Self(std::sync::Arc::clone(counters))
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.connections.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            requests: [const { [const { [const { AtomicU64::new(0) }; OUTCOMES] }; CLASSES.len()] };
+                ROUTES.len()],
+            latency: [const { Histogram::new() }; ROUTES.len()],
+            in_flight: AtomicUsize::new(0),
+            shed: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+            timeouts: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+            connections: Connections::default(),
+            slow_log: Sparse::every(Duration::from_secs(1)),
+        }
+    }
+}
+
+impl Counters {
+    /// Begins a request: in flight until the returned value is dropped, which counts it.
+    pub(crate) fn begin(&self, path: &str) -> Observed<'_> {
+        let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        Observed {
+            counters: self,
+            started: Instant::now(),
+            route: route_of(path),
+            in_flight,
+            status: CLIENT_GONE,
+            outcome: Outcome::None,
+        }
+    }
+
+    /// Requests in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Requests answered, by route, class of status and outcome; those that never happened are left out.
+    #[must_use]
+    pub fn requests(&self) -> Vec<([&'static str; 3], u64)> {
+        let mut found = Vec::new();
+        for (route, classes) in ROUTES.iter().zip(&self.requests) {
+            for (class, outcomes) in CLASSES.iter().zip(classes) {
+                for (outcome, count) in Outcome::ALL.iter().zip(outcomes) {
+                    let count = count.load(Ordering::Relaxed);
+                    if count > 0 {
+                        found.push(([*route, *class, outcome.as_str()], count));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// Times of requests by route; routes that were never asked for are left out.
+    pub fn latency(
+        &self,
+    ) -> impl Iterator<Item = (&'static str, shared::runtime::metrics::Distribution)> + '_ {
+        let all = ROUTES.iter().zip(&self.latency).map(|(route, histogram)| (*route, histogram.read()));
+        all.filter(|(_, distribution)| distribution.count > 0)
+    }
+}
+
+/// A request that is being answered. Dropped without an answer, its client went away.
+pub(crate) struct Observed<'a> {
+    counters: &'a Counters,
+    started: Instant,
+    route: usize,
+    /// Requests in flight when it came, itself included.
+    pub(crate) in_flight: usize,
+    status: u16,
+    outcome: Outcome,
+}
+
+impl Observed<'_> {
+    /// Whether it asks how the gateway is.
+    pub(crate) fn is_health(&self) -> bool {
+        matches!(ROUTES.get(self.route), Some(&("livez" | "readyz")))
+    }
+
+    /// Notes the answer.
+    pub(crate) fn answered(&mut self, status: StatusCode, outcome: Outcome) {
+        (self.status, self.outcome) = (status.as_u16(), outcome);
+    }
+
+    /// Time since it came.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Drop for Observed<'_> {
+    fn drop(&mut self) {
+        self.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let class = usize::from(self.status / 100).saturating_sub(1);
+        let outcome = Outcome::ALL.iter().position(|outcome| *outcome == self.outcome);
+        let of_route = self.counters.requests.get(self.route);
+        let count = of_route.and_then(|classes| classes.get(class)?.get(outcome?));
+        if let Some(count) = count {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(latency) = self.counters.latency.get(self.route) {
+            latency.add(self.started.elapsed());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_by_what_they_came_to() {
+        let counters = Counters::default();
+        let mut first = counters.begin("/v1/stores/a%2Fb/orders");
+        let second = counters.begin("/livez");
+        assert_eq!((first.in_flight, second.in_flight, counters.in_flight()), (1, 2, 2));
+        assert!(second.is_health() && !first.is_health());
+        first.answered(StatusCode::OK, Outcome::L1);
+        drop(first);
+        drop(second);
+        drop(counters.begin("/nowhere"));
+        let expected =
+            [(["orders", "2xx", "l1"], 1), (["livez", "4xx", "none"], 1), (["other", "4xx", "none"], 1)];
+        assert_eq!(counters.requests(), expected);
+        assert_eq!(counters.in_flight(), 0);
+        let counted: Vec<_> = counters.latency().map(|(route, times)| (route, times.count)).collect();
+        assert_eq!(counted, [("orders", 1), ("livez", 1), ("other", 1)]);
+    }
+}

@@ -1,0 +1,132 @@
+//! A gateway with the rights that docs/least-privilege.md grants, and no others: the whole ladder works, and nothing
+//! can be written.
+
+use bytes::Bytes;
+use shared::cache::{Cache, Levels, Patience, Read};
+use shared::keys::{DEFAULT_PREFIX, Keys, Slot};
+use testkit::{PostgresServer, RedisServer};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+use crate::fixture::{self, Gateway};
+
+const DOCUMENT: &str = include_str!("../../../docs/least-privilege.md");
+
+/// The line of the document that begins with these words.
+fn documented(begin: &str) -> &'static str {
+    let mut lines = DOCUMENT.lines().filter(|line| line.starts_with(begin));
+    let line = lines.next().unwrap_or_else(|| panic!("docs/least-privilege.md has no line {begin} …"));
+    assert!(lines.next().is_none(), "more than one line {begin} …");
+    line
+}
+
+/// What Redis answers to commands on one connection, one line each.
+async fn redis_says(server: &RedisServer, commands: &[&str]) -> Vec<String> {
+    let mut stream = BufReader::new(tokio::net::TcpStream::connect(server.address()).await.unwrap());
+    let mut answers = Vec::new();
+    for command in commands {
+        stream.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_line(&mut answer).await.unwrap();
+        answers.push(answer.trim_end().to_owned());
+    }
+    answers
+}
+
+fn levels(cache: Cache) -> Levels {
+    let settings = fixture::settings();
+    let fingerprint = settings.rules.fingerprint();
+    Levels::new(cache, Keys::new(DEFAULT_PREFIX), fingerprint, settings.ttl, settings.max_inflated)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_rights_are_enough_and_no_more() {
+    let redis = RedisServer::start().await;
+    let server = PostgresServer::shared().await;
+    let database = server.fresh_database().await;
+    let owner = fixture::postgres(&database).await;
+    let mine = levels(fixture::redis(&redis.url()));
+    fixture::warm(&owner, &mine).await;
+
+    let user = documented("ACL SETUSER ").replace("A-LONG-PASSWORD", "secret");
+    assert_eq!(redis_says(&redis, &[&user]).await, ["+OK"]);
+    let (name, name_in_test) = ("hotshelf_gateway_1", "least_privilege_1");
+    server.execute("postgres", &documented("CREATE USER ").replace(name, name_in_test)).await;
+    let as_user = database.replace("postgres@", &format!("{name_in_test}@"));
+    let url = format!("redis://hotshelf_gateway:secret@{}/", redis.address());
+    let theirs = levels(fixture::guarded_redis(&url));
+    let gateway = Gateway::start(fixture::guarded_postgres(&as_user, 2, 4), theirs.clone()).await;
+
+    // Every rung.
+    for (path, rung) in [
+        ("/v1/stores", "l3"),
+        ("/v1/metrics/overview", "l3"),
+        ("/v1/diagnosis?stores=a_b", "l3-compose"),
+        ("/v1/metrics/overview?stores=a_b", "l2-compose"),
+        ("/v1/stores/a%2Fb/orders", "l1"),
+    ] {
+        assert_eq!(gateway.ok(path).await.header("x-cache"), rung, "{path}");
+    }
+    redis.flush_all().await;
+    for path in ["/v1/metrics/overview?stores=a_b", "/v1/diagnosis", "/v1/stores/a_b/orders"] {
+        assert_eq!(gateway.ok(path).await.header("x-cache"), "source", "{path}");
+    }
+    assert_eq!(gateway.get("/readyz").await.text(), "ready\n");
+
+    refuses_in_redis(&redis, &theirs).await;
+    refuses_in_postgres(&as_user).await;
+}
+
+async fn refuses_in_redis(redis: &RedisServer, theirs: &Levels) {
+    assert_eq!(redis_says(redis, &["SET hs:1:own 1", "SET other:1:own 1"]).await, ["+OK", "+OK"]);
+    let refused = [
+        "SET hs:1:own 2",
+        "SET hs:1:new 2",
+        "HSET hs:1:new a b",
+        "DEL hs:1:own",
+        "UNLINK hs:1:own",
+        "EXPIRE hs:1:own 1",
+        "GETDEL hs:1:own",
+        "FLUSHALL",
+        "EVAL return(0) 0",
+        "PUBLISH hs:1:own 1",
+        "CONFIG GET *",
+        "CLIENT KILL TYPE normal",
+        // Other prefixes, and the names of their keys.
+        "GET other:1:own",
+        "SCAN 0",
+        "KEYS *",
+        "RANDOMKEY",
+    ];
+    let commands: Vec<&str> = std::iter::once("AUTH hotshelf_gateway secret").chain(refused).collect();
+    let answers = redis_says(redis, &commands).await;
+    assert_eq!(answers[0], "+OK");
+    for (command, answer) in refused.iter().zip(&answers[1..]) {
+        assert!(answer.starts_with("-NOPERM"), "{command}: {answer}");
+    }
+    let read = async |key: &str| {
+        let slot = Slot { key: key.to_owned(), field: None };
+        theirs.cache().read(&[slot], Patience::Small).await.remove(0)
+    };
+    assert_eq!(read("hs:1:own").await, Read::Hit(Bytes::from_static(b"1")));
+    // A right that is missing is neither a miss nor an outage of the server.
+    assert_eq!(read("other:1:own").await, Read::Unavailable);
+    assert!(theirs.cache().health().unwrap().breaker.unwrap().admits);
+}
+
+async fn refuses_in_postgres(url: &str) {
+    let client = testkit::postgres_client(url).await;
+    for statement in [
+        "DELETE FROM orders",
+        "UPDATE orders SET quantity = 0",
+        "INSERT INTO orders (order_id, store_id, ordered_at, product_name) VALUES ('o', 's', now(), 'p')",
+        "TRUNCATE orders",
+        "DROP TABLE orders",
+        "DELETE FROM orders_default",
+        "CREATE TABLE mine (n int)",
+        "COPY orders TO PROGRAM 'true'",
+    ] {
+        let error = client.batch_execute(statement).await.unwrap_err();
+        let code = error.code().unwrap_or_else(|| panic!("{statement}: {error}")).code();
+        assert_eq!(code, "42501", "{statement}: {error}");
+    }
+}

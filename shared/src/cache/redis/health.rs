@@ -1,0 +1,187 @@
+//! Reads that know how Redis does: counted by result, and behind a breaker where a program wants one. Small reads and
+//! PINGs open it; bulk reads do not, but they give up as soon as it is open.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use redis::{RedisError, RedisResult};
+use tokio::task::JoinSet;
+
+use super::{RedisCache, RedisSettings};
+use crate::breaker::{BreakerSettings, BreakerStatus, Guard};
+use crate::cache::{CacheError, Patience, Read};
+
+/// Slots read, by result, and how the breaker does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct CacheHealth {
+    /// Slots that were there.
+    pub hits: u64,
+    /// Slots that were not.
+    pub misses: u64,
+    /// Slots of which the cache could not say.
+    pub unavailable: u64,
+    /// The breaker, if there is one.
+    pub breaker: Option<BreakerStatus>,
+}
+
+/// Counts of reads.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    unavailable: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn count(&self, reads: &[Read<Bytes>]) {
+        let hits = reads.iter().filter(|read| matches!(read, Read::Hit(_))).count() as u64;
+        let misses = reads.iter().filter(|read| matches!(read, Read::Miss)).count() as u64;
+        let unavailable = reads.len() as u64 - hits - misses;
+        for (count, more) in [(&self.hits, hits), (&self.misses, misses), (&self.unavailable, unavailable)] {
+            if more > 0 {
+                count.fetch_add(more, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// A breaker and the task that probes for it; the task ends with the last clone of the cache.
+pub(super) struct Watched {
+    pub(super) guard: Arc<Guard>,
+    _watch: JoinSet<Infallible>,
+}
+
+impl RedisCache {
+    /// The same cache behind a breaker, and a task that probes for it: for programs that can do without Redis. To be
+    /// called within a tokio runtime.
+    #[must_use]
+    pub fn guarded(self) -> Self {
+        let guard = Arc::new(Guard::new(
+            breaker_settings(&self.settings),
+            "redis",
+            "answers come from elsewhere until it does",
+        ));
+        let mut watch = JoinSet::new();
+        watch.spawn({
+            let (guard, redis) = (Arc::clone(&guard), self.clone());
+            // A sign of life has the time of a small read, or that of a new connection once it is open.
+            async move {
+                let limits = (redis.settings.command_timeout, redis.settings.connect_timeout);
+                guard
+                    .watch(|admits| {
+                        let limit = if admits { limits.0 } else { limits.0 + limits.1 };
+                        let redis = redis.clone();
+                        async move {
+                            let start = Instant::now();
+                            match redis.ping_within(limit).await {
+                                // As in `within`.
+                                Err(_) if admits && start.elapsed() > limit * 2 => Ok(()),
+                                outcome => outcome,
+                            }
+                        }
+                    })
+                    .await
+            }
+        });
+        Self { watched: Some(Arc::new(Watched { guard, _watch: watch })), ..self }
+    }
+
+    pub(super) fn guard(&self) -> Option<&Guard> {
+        self.watched.as_ref().map(|watched| watched.guard.as_ref())
+    }
+
+    /// How it does.
+    #[must_use]
+    pub fn health(&self) -> CacheHealth {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        CacheHealth {
+            hits: count(&self.counts.hits),
+            misses: count(&self.counts.misses),
+            unavailable: count(&self.counts.unavailable),
+            breaker: self.guard().map(Guard::status),
+        }
+    }
+
+    /// What `read` gives, within its time and while the breaker lets reads through; `None` if it could not be had.
+    pub(super) async fn within<T>(
+        &self,
+        patience: Patience,
+        limit: Duration,
+        read: impl Future<Output = RedisResult<T>>,
+    ) -> Option<T> {
+        let guard = self.guard();
+        if guard.is_some_and(|guard| !guard.admit()) {
+            return None;
+        }
+        let start = Instant::now();
+        let timed = tokio::time::timeout(limit, read);
+        let outcome = match (guard, patience) {
+            (Some(guard), Patience::Bulk) => {
+                let slow = async {
+                    // A read that is large may be slow; whether the server hangs a PING finds out.
+                    tokio::time::sleep(self.settings.command_timeout).await;
+                    guard.doubt();
+                    guard.opens().await;
+                };
+                tokio::select! {
+                    outcome = timed => outcome,
+                    () = slow => return None,
+                }
+            }
+            _ => timed.await,
+        };
+        let small = guard.filter(|_| patience == Patience::Small);
+        match outcome {
+            Ok(Ok(value)) => {
+                if let Some(guard) = small {
+                    guard.succeeded();
+                }
+                Some(value)
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(error = %error, "redis read failed");
+                if let Some(guard) = small.filter(|_| is_of_server(&error)) {
+                    guard.failed(|| error.to_string());
+                }
+                None
+            }
+            Err(_) => {
+                tracing::debug!(limit_ms = limit.as_millis(), "redis read timed out");
+                // A clock that strikes so late tells of this process: without Redis it would have even more to do.
+                let late = start.elapsed() > limit * 2;
+                if let Some(guard) = small.filter(|_| !late) {
+                    guard.failed(|| format!("no answer within {} ms", limit.as_millis()));
+                }
+                None
+            }
+        }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+    pub(super) async fn ping_within(&self, limit: Duration) -> Result<(), CacheError> {
+        let mut connection = self.small.clone();
+        let command = redis::cmd("PING");
+        let query = command.query_async::<String>(&mut connection);
+        tokio::time::timeout(limit, query).await.map_err(|_| {
+            CacheError::timeout(format!("redis: no answer to PING within {} ms", limit.as_millis()))
+        })??;
+        Ok(())
+    }
+}
+
+fn breaker_settings(settings: &RedisSettings) -> BreakerSettings {
+    BreakerSettings {
+        failures: settings.breaker_failures,
+        probe_interval: settings.probe_interval,
+        ..BreakerSettings::default()
+    }
+}
+
+/// Whether an error tells of the server and not of one key: a right that this user lacks, or a key of another type,
+/// says that the server lives.
+fn is_of_server(error: &RedisError) -> bool {
+    !matches!(error.code(), Some("NOPERM" | "WRONGTYPE"))
+}
