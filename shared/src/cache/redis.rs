@@ -16,7 +16,7 @@ use bytes::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Pipeline, RedisResult};
 
-use super::{CacheError, Patience, Read, Write};
+use super::{CacheError, CacheErrorKind, Patience, Read, Write};
 use crate::keys::Slot;
 pub use inspect::{KeyFacts, KeyType};
 pub use lease::Fence;
@@ -175,7 +175,14 @@ impl RedisCache {
         let command = redis::cmd("PING");
         let query = command.query_async::<String>(&mut connection);
         tokio::time::timeout(limit, query).await.map_err(|_| {
-            CacheError::timeout(format!("redis: no answer to PING within {} ms", limit.as_millis()))
+            let what = format!("redis: no answer to PING within {} ms", limit.as_millis());
+            if self.settings.url.starts_with("rediss://") {
+                // A port without TLS takes the greeting for the begin of a command, and waits for its end.
+                let remedy = "check that redis.url names the server's port of TLS, and the server's load";
+                CacheError::new(CacheErrorKind::Timeout, what, remedy)
+            } else {
+                CacheError::timeout(what)
+            }
         })??;
         Ok(start.elapsed())
     }
