@@ -17,6 +17,7 @@ use super::connection::{self, End};
 use super::listening::Listener;
 use super::places::{self, Full, Place};
 use super::stream::Watched;
+use super::tls::Tls;
 use super::{Server, exchange};
 use crate::refusal::WithRefusals;
 
@@ -138,15 +139,27 @@ fn take(server: &Arc<Server>, accepted: Accepted, troubles: &mut Troubles) {
         #[cfg(unix)]
         Accepted::Unix(_) => None,
     };
-    match server.places.take(address) {
-        Ok(place) => {
-            troubles.full(false);
-            let connection = open(Arc::clone(server), accepted, place);
-            server.tasks.spawn(connection);
-        }
+    let place = match server.places.take(address) {
+        Ok(place) => place,
         Err(full) => {
             troubles.full(full == Full::All);
-            turn_away(server, accepted, full);
+            return turn_away(server, accepted, full);
+        }
+    };
+    troubles.full(false);
+    let own = Arc::clone(server);
+    match accepted {
+        Accepted::Tcp(stream, _) => {
+            // Answers are written in one piece: waiting for more only delays them.
+            let _ = stream.set_nodelay(true);
+            match server.tls.clone() {
+                None => server.tasks.spawn(serve(own, stream, place)),
+                Some(tls) => server.tasks.spawn(greet(own, tls, stream, place)),
+            };
+        }
+        #[cfg(unix)]
+        Accepted::Unix(stream) => {
+            server.tasks.spawn(serve(own, stream, place));
         }
     }
 }
@@ -172,37 +185,33 @@ fn turn_away(server: &Arc<Server>, accepted: Accepted, full: Full) {
     }
 }
 
-async fn open(server: Arc<Server>, accepted: Accepted, place: Place) {
-    match accepted {
-        Accepted::Tcp(stream, _) => {
-            // Answers are written in one piece: waiting for more only delays them.
-            let _ = stream.set_nodelay(true);
-            match &server.tls {
-                None => serve(&server, stream).await,
-                Some(tls) => match tls.accept(stream).await {
-                    Ok(stream) => serve(&server, stream).await,
-                    Err(error) => tracing::debug!(error = %error, "a TLS handshake failed"),
-                },
-            }
-        }
-        #[cfg(unix)]
-        Accepted::Unix(stream) => serve(&server, stream).await,
+/// Does the handshake of TLS, then serves.
+async fn greet(server: Arc<Server>, tls: Tls, stream: TcpStream, place: Place) {
+    match tls.accept(stream).await {
+        Ok(stream) => Box::pin(serve(server, stream, place)).await,
+        Err(error) => tracing::debug!(error = %error, "a TLS handshake failed"),
     }
-    drop(place);
 }
 
-/// Serves a connection to its end.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(server: &Arc<Server>, stream: S) {
+/// Serves a connection to its end. What is prepared here stays out of the task, of which there may be many.
+fn serve<S>(server: Arc<Server>, stream: S, place: Place) -> impl Future<Output = ()> + Send
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let activity = Arc::new(Activity::new(Instant::now()));
-    let _registered = server.register(&activity);
+    let registered = server.register(&activity);
     let stream = WithRefusals::new(Watched::new(stream, Arc::clone(&activity)));
-    let service =
-        service_fn(|request| exchange::answer(server.routes.clone(), &activity, request, server.max_body));
-    let connection = std::pin::pin!(server.http.serve_connection(stream, service));
-    match connection::drive(connection, &activity, &server.limits, server.phases.clone()).await {
-        Ok(End::Closed) => {}
-        Ok(end) => tracing::debug!(?end, "connection cut"),
-        Err(error) => tracing::debug!(error = %error, "connection ended"),
+    async move {
+        let service = service_fn(|request| {
+            exchange::answer(server.routes.clone(), &activity, request, server.max_body)
+        });
+        let connection = std::pin::pin!(server.http.serve_connection(stream, service));
+        match connection::drive(connection, &activity, &server.limits, server.phases.clone()).await {
+            Ok(End::Closed) => {}
+            Ok(end) => tracing::debug!(?end, "connection cut"),
+            Err(error) => tracing::debug!(error = %error, "connection ended"),
+        }
+        drop((registered, place));
     }
 }
 
