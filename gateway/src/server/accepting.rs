@@ -20,6 +20,7 @@ use super::connection::{self, End};
 use super::listening::Listener;
 use super::places::{self, Full, Place};
 use super::stream::Watched;
+use super::tls::Tls;
 use super::{Server, exchange};
 use crate::auth::Peer;
 use crate::observe::OpenConnection;
@@ -29,6 +30,9 @@ use crate::refusal::WithRefusals;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Clients without a place that are told so at the same time; more are only closed.
 const MAX_TOLD: usize = 128;
+
+/// What a connection holds while it lasts.
+type Held = (Place, OpenConnection);
 
 /// A connection as it comes.
 enum Accepted {
@@ -144,15 +148,28 @@ fn take(server: &Arc<Server>, accepted: Accepted, troubles: &mut Troubles) {
         #[cfg(unix)]
         Accepted::Unix(_) => None,
     };
-    match server.places.take(address) {
-        Ok(place) => {
-            troubles.full(false);
-            let connection = open(Arc::clone(server), accepted, place);
-            server.tasks.spawn(connection);
-        }
+    let place = match server.places.take(address) {
+        Ok(place) => place,
         Err(full) => {
             troubles.full(full == Full::All);
-            turn_away(server, accepted, full);
+            return turn_away(server, accepted, full);
+        }
+    };
+    troubles.full(false);
+    let (own, held) = (Arc::clone(server), (place, OpenConnection::accepted(&server.counters)));
+    match accepted {
+        Accepted::Tcp(stream, address) => {
+            let peer = Peer(address);
+            // Answers are written in one piece: waiting for more only delays them.
+            let _ = stream.set_nodelay(true);
+            match server.tls.clone() {
+                None => server.tasks.spawn(serve(own, stream, Some(peer), held)),
+                Some(tls) => server.tasks.spawn(greet(own, tls, stream, peer, held)),
+            };
+        }
+        #[cfg(unix)]
+        Accepted::Unix(stream) => {
+            server.tasks.spawn(serve(own, stream, None, held));
         }
     }
 }
@@ -179,46 +196,41 @@ fn turn_away(server: &Arc<Server>, accepted: Accepted, full: Full) {
     }
 }
 
-async fn open(server: Arc<Server>, accepted: Accepted, place: Place) {
-    let counted = OpenConnection::accepted(&server.counters);
-    match accepted {
-        Accepted::Tcp(stream, address) => {
-            let peer = Some(Peer(address));
-            // Answers are written in one piece: waiting for more only delays them.
-            let _ = stream.set_nodelay(true);
-            match &server.tls {
-                None => serve(&server, stream, peer).await,
-                Some(tls) => match tls.accept(stream).await {
-                    Ok(stream) => serve(&server, stream, peer).await,
-                    Err(error) => tracing::debug!(error = %error, "a TLS handshake failed"),
-                },
-            }
-        }
-        #[cfg(unix)]
-        Accepted::Unix(stream) => serve(&server, stream, None).await,
+/// Does the handshake of TLS, then serves.
+async fn greet(server: Arc<Server>, tls: Tls, stream: TcpStream, peer: Peer, held: Held) {
+    match tls.accept(stream).await {
+        Ok(stream) => Box::pin(serve(server, stream, Some(peer), held)).await,
+        Err(error) => tracing::debug!(error = %error, "a TLS handshake failed"),
     }
-    drop((counted, place));
 }
 
-/// Serves a connection to its end.
-async fn serve<S>(server: &Arc<Server>, stream: S, peer: Option<Peer>)
+/// Serves a connection to its end. What is prepared here stays out of the task, of which there may be many.
+fn serve<S>(
+    server: Arc<Server>,
+    stream: S,
+    peer: Option<Peer>,
+    held: Held,
+) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Arc::new(Activity::new(Instant::now()));
-    let _registered = server.register(&activity);
+    let registered = server.register(&activity);
     let stream = WithRefusals::new(Watched::new(stream, Arc::clone(&activity)));
-    let service = service_fn(|mut request: Request<Incoming>| {
-        if let Some(peer) = peer {
-            request.extensions_mut().insert(peer);
+    async move {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
+            exchange::answer(server.routes.clone(), &activity, request, server.max_body)
+        });
+        let connection = std::pin::pin!(server.http.serve_connection(stream, service));
+        match connection::drive(connection, &activity, &server.limits, server.phases.clone()).await {
+            Ok(End::Closed) => {}
+            Ok(end) => tracing::debug!(?end, "connection cut"),
+            Err(error) => tracing::debug!(error = %error, "connection ended"),
         }
-        exchange::answer(server.routes.clone(), &activity, request, server.max_body)
-    });
-    let connection = std::pin::pin!(server.http.serve_connection(stream, service));
-    match connection::drive(connection, &activity, &server.limits, server.phases.clone()).await {
-        Ok(End::Closed) => {}
-        Ok(end) => tracing::debug!(?end, "connection cut"),
-        Err(error) => tracing::debug!(error = %error, "connection ended"),
+        drop((registered, held));
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::{RedisCache, RedisSettings};
 use crate::breaker::{BreakerSettings, BreakerStatus, Guard};
-use crate::cache::{CacheError, Patience, Read};
+use crate::cache::{CacheError, CacheErrorKind, Patience, Read};
 
 /// Slots read, by result, and how the breaker does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -166,7 +166,14 @@ impl RedisCache {
         let command = redis::cmd("PING");
         let query = command.query_async::<String>(&mut connection);
         tokio::time::timeout(limit, query).await.map_err(|_| {
-            CacheError::timeout(format!("redis: no answer to PING within {} ms", limit.as_millis()))
+            let what = format!("redis: no answer to PING within {} ms", limit.as_millis());
+            if self.settings.url.starts_with("rediss://") {
+                // A port without TLS takes the greeting for the begin of a command, and waits for its end.
+                let remedy = "check that redis.url names the server's port of TLS, and the server's load";
+                CacheError::new(CacheErrorKind::Timeout, what, remedy)
+            } else {
+                CacheError::timeout(what)
+            }
         })??;
         Ok(())
     }
