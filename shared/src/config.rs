@@ -8,6 +8,7 @@ mod checker;
 pub mod diff;
 mod gateway;
 mod heat;
+mod near;
 mod raw;
 mod warm;
 
@@ -24,6 +25,7 @@ pub use changes::{ChangeMode, ChangeSettings};
 pub use checker::{Problem, SettingsError};
 pub use gateway::GatewaySettings;
 pub use heat::HeatSettings;
+pub use near::NearSettings;
 pub use warm::WarmSettings;
 
 /// Settings that warmer and gateway share.
@@ -55,6 +57,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// What only the gateway uses.
     pub gateway: GatewaySettings,
+    /// What a gateway keeps in its own memory.
+    pub near: NearSettings,
     /// The gateway's access log.
     pub access_log: AccessLogSettings,
 }

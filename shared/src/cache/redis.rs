@@ -3,6 +3,7 @@
 
 mod inspect;
 mod lease;
+mod tracking;
 mod writers;
 
 use std::fmt;
@@ -56,6 +57,7 @@ pub struct RedisCache {
     small: ConnectionManager,
     bulk: ConnectionManager,
     writers: Pool<Writers>,
+    client: Client,
     fence: Option<Arc<Fence>>,
     settings: RedisSettings,
 }
@@ -93,7 +95,8 @@ impl RedisCache {
             .test_on_check_out(false)
             .connection_timeout(settings.connect_timeout + settings.bulk_timeout)
             .build_unchecked(Writers::new(client.clone(), settings.connect_timeout));
-        Ok(Self { small: manager()?, bulk: manager()?, writers, fence: None, settings: settings.clone() })
+        let (small, bulk) = (manager()?, manager()?);
+        Ok(Self { small, bulk, writers, client, fence: None, settings: settings.clone() })
     }
 
     /// The same server, written only while the fence names this writer.

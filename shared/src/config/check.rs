@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::checker::{Checker, HOUR, SECOND, SettingsError};
 use super::raw::{self, Names};
-use super::{LogSettings, Settings, access_log, admin, changes, gateway, heat, warm};
+use super::{LogSettings, Settings, access_log, admin, changes, gateway, heat, near, warm};
 use crate::cache::levels::DEFAULT_MAX_INFLATED;
 use crate::cache::{RedisSettings, Ttl};
 use crate::keys::DEFAULT_PREFIX;
@@ -44,8 +44,20 @@ fn told(error: &toml::de::Error, text: &str) -> String {
 }
 
 fn check(file: raw::File, checker: &mut Checker) -> Settings {
-    let raw::File { redis, postgres, rules, cache, changes, warm, heat, admin, gateway, access_log, log } =
-        file;
+    let raw::File {
+        redis,
+        postgres,
+        rules,
+        cache,
+        changes,
+        warm,
+        heat,
+        admin,
+        gateway,
+        near,
+        access_log,
+        log,
+    } = file;
     let access_log = access_log::check(access_log, checker);
     let prefix = redis.prefix.clone().unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
     if !prefix.ends_with(':') || prefix.chars().any(|c| c.is_whitespace() || "{}*?[]".contains(c)) {
@@ -71,6 +83,7 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         warm: warm::check(warm, checker),
         admin: admin::check(admin, checker),
         gateway: gateway::check(gateway, checker),
+        near: near::check(near, checker),
         heat: heat::check(heat, access_log.path.as_deref(), checker),
         access_log,
         log: LogSettings {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     AccessLogSettings, AdminSettings, ChangeMode, ChangeSettings, GatewaySettings, HeatSettings, LogSettings,
-    Settings, WarmSettings,
+    NearSettings, Settings, WarmSettings,
 };
 use crate::cache::{RedisSettings, Ttl};
 use crate::model::{Money, Rules};
@@ -83,6 +83,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
         heat,
         admin,
         gateway,
+        near,
         access_log,
     } = settings;
     list!(
@@ -180,6 +181,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             directory_ttl,
         } = gateway
     );
+    list!(entries, "near", NearSettings { enabled, bytes, max_age, keepalive, flights } = near);
     list!(
         entries,
         "access_log",
@@ -233,6 +235,7 @@ shown! {
     i32: |number| number.to_string();
     usize: |number| number.to_string();
     f64: |number| number.to_string();
+    bool: |yes| yes.to_string();
     Money: |amount| format!("{:?}", amount.to_string());
     LogFormat: |format| match format { Self::Text => "\"text\"".to_owned(), Self::Json => "\"json\"".to_owned() };
     ChangeMode: |mode| match mode {

@@ -65,6 +65,7 @@ raw! {
         max_header_bytes: String, drain_timeout: String, threads: usize, compute_queue: usize,
         max_source_store_days: usize, directory_ttl: String,
     }
+    Near { enabled: bool, bytes: String, max_age: String, keepalive: String, flights: usize, }
     AccessLog {
         path: PathBuf, instance: String, max_size: String, max_age: String, keep: usize, queue: usize, queue_bytes: String,
         drain_timeout: String,
@@ -85,14 +86,27 @@ pub(super) struct File {
     pub(super) heat: Heat,
     pub(super) admin: Admin,
     pub(super) gateway: Gateway,
+    pub(super) near: Near,
     pub(super) access_log: AccessLog,
     pub(super) log: Log,
 }
 
 impl File {
     pub(super) fn override_with(&mut self, other: Self) {
-        let Self { redis, postgres, rules, cache, changes, warm, heat, admin, gateway, access_log, log } =
-            other;
+        let Self {
+            redis,
+            postgres,
+            rules,
+            cache,
+            changes,
+            warm,
+            heat,
+            admin,
+            gateway,
+            near,
+            access_log,
+            log,
+        } = other;
         self.redis.override_with(redis);
         self.postgres.override_with(postgres);
         self.rules.override_with(rules);
@@ -102,6 +116,7 @@ impl File {
         self.heat.override_with(heat);
         self.admin.override_with(admin);
         self.gateway.override_with(gateway);
+        self.near.override_with(near);
         self.access_log.override_with(access_log);
         self.log.override_with(log);
     }
