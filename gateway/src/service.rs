@@ -8,16 +8,13 @@ use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body as _;
-use shared::answers::parameters::{self, Asked, OrdersAsk, Route};
-use shared::answers::response::Meta;
-use shared::model::{Ask, Document, Query};
+use shared::answers::parameters::Route;
 use shared::runtime::now_ms;
 
-use crate::access_log::{Details, Pending};
-use crate::app::{App, Front};
-use crate::negotiate::Format;
+use crate::access_log::Pending;
+use crate::app::Front;
 use crate::problem::Problem;
-use crate::{ladder, order_pages, represent};
+use crate::questions;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over.
@@ -25,6 +22,8 @@ const REQUEST_ID_BYTES: usize = 128;
 /// Longest URL: 500 Chinese store names, percent-encoded, fit.
 pub const MAX_URI_BYTES: usize = 64 << 10;
 const METHODS: &str = "GET, HEAD, OPTIONS";
+/// Until there are tokens, everybody may see all stores.
+const EVERYBODY: u64 = 0;
 
 /// A response body.
 pub type ResponseBody = Full<Bytes>;
@@ -115,7 +114,7 @@ async fn route<B>(front: &Front, request: &Request<B>) -> Result<Response<Respon
     match (path, route) {
         ("/livez", _) => Ok(plain(StatusCode::OK, "alive\n".to_owned())),
         (_, Some(route)) => match front.app() {
-            Some(app) => question(app, request, &route).await,
+            Some(app) => questions::answer(app, request, &route, EVERYBODY).await,
             None => Err(Problem::starting()),
         },
         _ => Ok(ready(front).await),
@@ -143,73 +142,4 @@ async fn ready(front: &Front) -> Response<ResponseBody> {
         text.push_str("warning: the cache does not answer; answers come from the source\n");
     }
     plain(status, text)
-}
-
-async fn question<B>(
-    app: &App,
-    request: &Request<B>,
-    route: &Route,
-) -> Result<Response<ResponseBody>, Problem> {
-    let asked = parameters::read(route, request.uri().query().unwrap_or_default())?;
-    match asked {
-        Asked::Document(ask) => document(app, request, &ask).await,
-        Asked::Orders(ask) => orders(app, request, &ask).await,
-    }
-}
-
-async fn document<B>(app: &App, request: &Request<B>, ask: &Ask) -> Result<Response<ResponseBody>, Problem> {
-    let shape = represent::shape(ask.document);
-    let format = shape.negotiate(request.headers())?;
-    let directory = app.directory().await?;
-    let query = ask.resolve(&directory)?;
-    let answer = ladder::answer(app, &query, &directory, format == Format::Json).await?;
-    let meta = Meta::new(&query, answer.version);
-    let rules = app.levels().rules();
-    let (headers, question) = (request.headers().clone(), query.canonical());
-    let write = move || represent::response(&headers, &shape, format, &question, rules, &meta, &answer);
-    let mut response = app.compute().run(write).await??;
-    response.extensions_mut().insert(Details::new(&query, &directory));
-    Ok(response)
-}
-
-async fn orders<B>(
-    app: &App,
-    request: &Request<B>,
-    ask: &OrdersAsk,
-) -> Result<Response<ResponseBody>, Problem> {
-    let shape = represent::order_shape();
-    let format = shape.negotiate(request.headers())?;
-    let directory = app.directory().await?;
-    let query = orders_query(ask, &directory)?;
-    let store = directory.get(&ask.store_id).ok_or_else(|| Problem::unknown_store(&ask.store_id))?;
-    let days = query.range.into_iter().flat_map(|range| store.days.within(range)).collect();
-    let answer = order_pages::page(app, ask, &query, days).await?;
-    let meta = Meta::new(&query, answer.version);
-    let rules = app.levels().rules();
-    let cursor = ask.cursor.as_ref().map(ToString::to_string).unwrap_or_default();
-    let question = format!("orders&limit={}&cursor={cursor}&{}", ask.limit, query.canonical());
-    let headers = request.headers().clone();
-    let write = move || represent::response(&headers, &shape, format, &question, rules, &meta, &answer);
-    let mut response = app.compute().run(write).await??;
-    response.extensions_mut().insert(Details::new(&query, &directory));
-    Ok(response)
-}
-
-/// Store, range and channels of a page, with defaults: `from` is `to` if absent.
-fn orders_query(ask: &OrdersAsk, directory: &shared::model::Directory) -> Result<Query, Problem> {
-    let document = Ask {
-        stores: Some([ask.store_id.clone()].into()),
-        from: ask.from,
-        to: ask.to,
-        channels: ask.channels.clone(),
-        ..Ask::default_for(Document::Channels)
-    };
-    let query = document.resolve(directory)?;
-    match (ask.from, query.range) {
-        (None, Some(range)) => {
-            let from = Some(range.to);
-            Ok(Ask { from, to: Some(range.to), ..document }.resolve(directory)?)
-        }
-        _ => Ok(query),
-    }
 }

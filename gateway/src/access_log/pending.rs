@@ -1,6 +1,7 @@
 //! The record of a request that is being answered. It is taken by the log when it is dropped, so a request whose client
 //! went away is there too.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::AUTHORIZATION;
@@ -21,7 +22,10 @@ const MAX_TOKEN_BYTES: usize = 4 << 10;
 
 /// What a question came to; travels with its response.
 #[derive(Clone, Debug)]
-pub(crate) struct Details {
+pub(crate) struct Details(Arc<OfQuestion>);
+
+#[derive(Debug)]
+struct OfQuestion {
     stores: Option<Vec<String>>,
     store_count: Option<u32>,
     last_day: Option<Day>,
@@ -29,11 +33,17 @@ pub(crate) struct Details {
 
 impl Details {
     pub(crate) fn new(query: &Query, directory: &Directory) -> Self {
-        Self {
+        Self(Arc::new(OfQuestion {
             stores: few_stores(&query.stores),
             store_count: u32::try_from(query.stores.len()).ok(),
             last_day: directory.last_day(),
-        }
+        }))
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        let names = self.0.stores.iter().flatten().map(|store| store.len() + size_of::<String>());
+        size_of::<OfQuestion>() + names.sum::<usize>()
     }
 }
 
@@ -74,7 +84,7 @@ impl Pending {
         record.bytes = response.body().size_hint().exact().unwrap_or(0);
         let cache = response.headers().get("x-cache").and_then(|value| value.to_str().ok());
         (record.outcome, record.stale) = cache.map_or((Outcome::None, false), Outcome::from_header);
-        if let Some(details) = response.extensions().get::<Details>() {
+        if let Some(Details(details)) = response.extensions().get::<Details>() {
             record.stores.clone_from(&details.stores);
             record.store_count = details.store_count;
             record.last_day = details.last_day;

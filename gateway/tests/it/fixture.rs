@@ -97,6 +97,8 @@ pub(crate) fn settings() -> Settings {
     settings.gateway.request_timeout = Duration::from_secs(120);
     settings.gateway.drain_timeout = Duration::from_secs(120);
     settings.prefix = "test:".to_owned();
+    // Tests of the other rungs want to see them at every request.
+    settings.near.enabled = false;
     settings
 }
 
@@ -155,6 +157,7 @@ pub(crate) async fn warm(source: &Source, levels: &Levels) {
 /// A gateway in this process.
 pub(crate) struct Gateway {
     pub(crate) address: String,
+    pub(crate) app: App,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -166,9 +169,34 @@ impl Gateway {
 
     /// One that records its requests.
     pub(crate) async fn start_with(source: Source, levels: Levels, access_log: AccessLog) -> Self {
-        let settings = settings();
+        Self::start_in(settings(), source, levels, access_log).await
+    }
+
+    /// One that keeps what it answers, once it is told of changes.
+    pub(crate) async fn start_near(source: Source, levels: Levels) -> Self {
+        let mut settings = settings();
+        settings.near.enabled = true;
+        let gateway = Self::start_in(settings, source, levels, AccessLog::off()).await;
+        gateway.is_told().await;
+        gateway
+    }
+
+    /// Waits until changes are told.
+    pub(crate) async fn is_told(&self) {
+        let limit = Duration::from_secs(60);
+        testkit::wait_until("changes are told", limit, async || self.app.near().is_connected()).await;
+    }
+
+    /// One with these settings.
+    pub(crate) async fn start_in(
+        settings: Settings,
+        source: Source,
+        levels: Levels,
+        access_log: AccessLog,
+    ) -> Self {
         let front = Front::with_access_log(access_log);
-        front.open(App::new(&settings, levels, source, compute()));
+        let app = App::new(&settings, levels, source, compute());
+        front.open(app.clone());
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -179,7 +207,7 @@ impl Gateway {
             };
             gateway::server::serve(front, listener, &settings.gateway, stopped).await;
         });
-        Self { address, stop: Some(stop), task }
+        Self { address, app, stop: Some(stop), task }
     }
 
     /// Over files and warm memory: for everything that does not depend on the servers underneath.

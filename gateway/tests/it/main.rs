@@ -12,6 +12,8 @@ mod access_log;
 mod bad_input;
 mod client;
 mod fixture;
+mod flight;
+mod near;
 mod order_pages;
 mod outages;
 mod representations;
