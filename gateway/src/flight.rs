@@ -18,11 +18,14 @@ use tokio_util::task::TaskTracker;
 use crate::near::{Count, Counters};
 use crate::problem::Problem;
 
+/// What a fill came to, once it has.
+type Landed<V> = Option<Result<V, Problem>>;
+
 /// What is being done, by key.
 pub(crate) struct Flights<K, V> {
     limit: usize,
     time_limit: Duration,
-    flying: Mutex<HashMap<K, watch::Receiver<Option<Result<V, Problem>>>>>,
+    flying: Mutex<HashMap<K, watch::Receiver<Landed<V>>>>,
     tasks: TaskTracker,
     counters: Arc<Counters>,
 }
@@ -82,7 +85,7 @@ where
         self: &Arc<Self>,
         key: &K,
         fill: impl FnOnce() -> F,
-    ) -> Result<watch::Receiver<Option<Result<V, Problem>>>, Problem>
+    ) -> Result<watch::Receiver<Landed<V>>, Problem>
     where
         F: Future<Output = Result<V, Problem>> + Send + 'static,
     {

@@ -294,3 +294,66 @@ fn server_timing(answer: &Answer) -> String {
         ms(timing.source)
     )
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::ladder::Timing;
+    use shared::model::{Ask, DataVersion, Directory};
+
+    fn represented(confirmed_at: i64) -> Represented {
+        let (directory, variant) = (Directory::default(), Variant { format: Format::Json, gzip: true });
+        let query = Ask::default_for(Document::Overview).resolve(&directory).unwrap();
+        let answer = Answer {
+            content: Content::Data("{}".to_owned()),
+            version: DataVersion::default(),
+            outcome: Outcome::L3,
+            computed_at: 0,
+            confirmed_at,
+            soft: Duration::from_secs(600),
+            hard: Duration::from_secs(86_400),
+            timing: Timing::default(),
+        };
+        let text = query.canonical();
+        let question = Question {
+            identity: variant.identity(&text),
+            text,
+            rules: 1,
+            meta: Meta::new(&query, answer.version),
+            details: Details::new(&query, &directory),
+        };
+        represent(&shape(Document::Overview), variant, question, answer).unwrap()
+    }
+
+    #[test]
+    fn age_goes_on_counting_and_what_is_past_its_soft_expiry_is_stale() {
+        let kept = represented(1_000_000);
+        for (seconds, near, age, cache_control, x_cache) in [
+            (0, false, "0", "private, max-age=600, stale-while-revalidate=85800", "l3"),
+            (7, true, "7", "private, max-age=593, stale-while-revalidate=85800", "near"),
+            (601, true, "601", "private, max-age=0, stale-while-revalidate=85800", "near; stale"),
+            (601, false, "601", "private, max-age=0, stale-while-revalidate=85800", "l3; stale"),
+            // A clock that goes slower than the warmer's.
+            (-5, true, "0", "private, max-age=600, stale-while-revalidate=85800", "near"),
+        ] {
+            let response = kept.response(&HeaderMap::new(), near, 1_000_000 + seconds * 1000);
+            let header = |name: HeaderName| response.headers()[name].to_str().unwrap();
+            let shown = (header(AGE), header(CACHE_CONTROL), header(X_CACHE));
+            assert_eq!(shown, (age, cache_control, x_cache), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_short_body_is_known_by_both_tags() {
+        let kept = represented(0);
+        let status = |tag: &HeaderValue| {
+            let request = HeaderMap::from_iter([(IF_NONE_MATCH, tag.clone())]);
+            kept.response(&request, true, 0).status()
+        };
+        // It is sent as it is, though the client takes gzip.
+        assert_eq!(kept.tag, kept.known_as[1]);
+        assert_eq!(kept.known_as.each_ref().map(status), [StatusCode::NOT_MODIFIED; 2]);
+        assert_eq!(status(&HeaderValue::from_static("\"x\"")), StatusCode::OK);
+    }
+}

@@ -14,3 +14,4 @@ mod files;
 mod lease;
 mod postgres;
 mod sample;
+mod watch;

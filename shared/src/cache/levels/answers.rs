@@ -77,7 +77,7 @@ impl Levels {
         match confirmed {
             Confirmed::Fleet => slots.push(self.keys.fleet_fresh()),
             Confirmed::Stores(stores) => {
-                slots.extend(stores.iter().map(|store| self.keys.store_fresh(store)))
+                slots.extend(stores.iter().map(|store| self.keys.store_fresh(store)));
             }
         }
         let mut reads = self.cache.read(&slots, Patience::Small).await;

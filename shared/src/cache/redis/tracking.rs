@@ -183,7 +183,7 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&told);
         let session = Session::new(Arc::new(move |change| {
-            log.lock().unwrap_or_else(PoisonError::into_inner).push(change)
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(change);
         }));
         let invalidate = PushInfo { kind: PushKind::Invalidate, data: vec![Value::Nil] };
         let gone = PushInfo { kind: PushKind::Disconnection, data: Vec::new() };
