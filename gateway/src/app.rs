@@ -59,8 +59,8 @@ impl App {
             near.clone(),
         ));
         let mut followers = JoinSet::new();
-        followers.spawn(near.clone().follow(levels.cache().clone(), settings.near.keepalive));
-        followers.spawn(Arc::clone(&directories).follow());
+        let of_directory = Arc::clone(&directories).follow();
+        followers.spawn(near.clone().follow(levels.cache().clone(), settings.near.keepalive, of_directory));
         let inner = Inner {
             levels,
             source,

@@ -87,6 +87,8 @@ struct Fetched {
     part: Part,
     outcome: Outcome,
     timing: Timing,
+    /// Whether the cache did not answer: then the steps that may be skipped are.
+    cache_is_down: bool,
 }
 
 impl Fetched {
@@ -125,7 +127,8 @@ impl Fill {
             }
             return Ok(self.stored(stored, confirmed, timing));
         }
-        let mut fetched = Fetched { part: Part::empty(), outcome: Outcome::L3Compose, timing };
+        let mut fetched =
+            Fetched { part: Part::empty(), outcome: Outcome::L3Compose, timing, cache_is_down: false };
         let mut rest = query.stores.clone();
         if takes_partials(query)
             && let Some(range) = query.diagnosis
@@ -162,7 +165,7 @@ impl Fill {
 
     /// Makes the document of what was fetched.
     async fn finish(&self, fetched: Fetched, confirmed: Option<i64>) -> Result<Answer, Problem> {
-        let Fetched { part, outcome, mut timing } = fetched;
+        let Fetched { part, outcome, mut timing, .. } = fetched;
         let kind = if outcome == Outcome::L3Compose { EntryKind::Partial } else { EntryKind::DayCell };
         let now = now_ms();
         let confirmed_at = if outcome == Outcome::Source {

@@ -146,6 +146,7 @@ impl Fill {
             .collect();
         let reads = self.app.levels().cache().read(&slots, Patience::Bulk).await;
         fetched.timing.cache += start.elapsed();
+        fetched.cache_is_down |= reads.contains(&Read::Unavailable);
         let start = Instant::now();
         let (levels, near) = (self.app.levels().clone(), self.app.near().clone());
         let read = ReadIn { epoch: self.epoch, source_at: None };

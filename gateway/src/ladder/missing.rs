@@ -75,7 +75,7 @@ impl Fill {
         fetched: &mut Fetched,
     ) -> Result<(), Problem> {
         let open = claims.open();
-        if open.is_empty() {
+        if open.is_empty() || fetched.cache_is_down {
             return Ok(());
         }
         let start = Instant::now();

@@ -10,14 +10,33 @@ use shared::model::Directory;
 
 use super::{Count, Near};
 
+/// Tells when it ends, however that happens.
+struct Following(Near);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.told(Change::Disconnected);
+    }
+}
+
 impl Near {
-    /// Follows the cache's changes, for ever. If the near cache is off, does nothing.
-    pub(crate) async fn follow(self, cache: Cache, keepalive: Duration) -> Infallible {
+    /// Follows the cache's changes, for ever, and beside it `directory`, which reads the directory again after them. If
+    /// the near cache is off, does nothing. Should either of them panic, nothing is kept near any more.
+    pub(crate) async fn follow(
+        self,
+        cache: Cache,
+        keepalive: Duration,
+        directory: impl Future<Output = Infallible>,
+    ) -> Infallible {
         if !self.inner.enabled {
             return std::future::pending().await;
         }
-        let (near, prefix) = (self.clone(), self.inner.keys.versions());
-        cache.watch(&prefix, keepalive, Arc::new(move |change| near.told(change))).await
+        let following = Following(self);
+        let (near, prefix) = (following.0.clone(), following.0.inner.keys.versions());
+        tokio::select! {
+            never = cache.watch(&prefix, keepalive, Arc::new(move |change| near.told(change))) => never,
+            never = directory => never,
+        }
     }
 
     fn told(&self, change: Change) {
