@@ -161,6 +161,37 @@ async fn a_change_shows_on_every_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_warmer_found_changed_shows_on_every_gateway() {
+    let database = PostgresServer::shared().await.fresh_database().await;
+    let redis = RedisServer::start().await;
+    let (source, levels) =
+        (fixture::postgres(&database).await, fixture::levels(fixture::redis(&redis.url())));
+    fixture::warm(&source, &levels).await;
+    let first = Gateway::start_near(source.clone(), levels.clone()).await;
+    let second = Gateway::start_near(source.clone(), levels.clone()).await;
+    let paths = [OF_A_B, OF_SLASH, OF_ALL, "/v1/stores", "/v1/diagnosis?stores=a_b", "/v1/stores/a_b/orders"];
+    let mut before = Vec::new();
+    for path in paths {
+        before.push(from_near(&first, path).await.body);
+        from_near(&second, path).await;
+    }
+    // The last two days of a store go, so its default range moves.
+    let client = testkit::postgres_client(&database).await;
+    let gone = "DELETE FROM orders WHERE store_id = 'a_b' AND ordered_at >= '2026-03-10'";
+    assert!(client.execute(gone, &[]).await.unwrap() > 0);
+    fixture::warm(&source, &levels).await;
+    let far = Gateway::start(source, levels).await;
+    for (path, before) in paths.iter().zip(before) {
+        let now = far.ok(path).await.body;
+        assert_eq!(now == before, *path == OF_SLASH, "{path}");
+        for gateway in [&first, &second] {
+            wait_until(path, LIMIT, async || gateway.ok(path).await.body == now).await;
+            assert_eq!(from_near(gateway, path).await.body, now, "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_in_this_process_shows_too() {
     let (source, levels) = (fixture::files().await, fixture::levels(fixture::memory()));
     fixture::warm(&source, &levels).await;
