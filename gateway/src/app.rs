@@ -1,23 +1,26 @@
 //! What all requests share: levels, source, computing threads, and the directory of stores.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use shared::cache::{Levels, Read};
+use shared::cache::Levels;
 use shared::config::Settings;
 use shared::model::{Directory, Rules};
 use shared::runtime::ComputePool;
 use shared::source::Source;
-use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 use crate::access_log::AccessLog;
 use crate::auth::Access;
+use crate::directory::Directories;
+use crate::flight::Flights;
+use crate::flight::store_days::Fetching;
+use crate::near::{Epoch, Near};
 use crate::observe::Counters;
 use crate::problem::Problem;
-
-/// How long a directory read from the cache is used: one read for a burst of requests.
-const CACHED_DIRECTORY_TTL: Duration = Duration::from_millis(200);
+use crate::represent::Represented;
 
 /// Shared by all requests. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,30 +35,48 @@ struct Inner {
     compute: ComputePool,
     rules: Arc<Rules>,
     max_source_store_days: usize,
-    directory_ttl: Duration,
     body_timeout: Duration,
-    directory: Mutex<Option<Known>>,
+    near: Near,
+    directories: Arc<Directories>,
+    flights: Arc<Flights<Flight, Arc<Represented>>>,
+    fetching: Arc<Fetching>,
+    /// Follow what changes; they end with the app.
+    _followers: JoinSet<Infallible>,
 }
 
-#[derive(Debug)]
-struct Known {
-    directory: Arc<Directory>,
-    until: Instant,
-}
+/// A question in one representation, and when what it is made of last changed.
+type Flight = (Arc<[u8]>, Epoch);
 
 impl App {
-    /// From settings and what was connected.
+    /// From settings and what was connected. Changes are followed from now on: needs a runtime.
     #[must_use]
     pub fn new(settings: &Settings, levels: Levels, source: Source, compute: ComputePool) -> Self {
+        let near = Near::new(&settings.near, levels.keys().clone());
+        let counters = near.counters();
+        let flights =
+            Flights::new(settings.near.flights, settings.gateway.request_timeout, Arc::clone(counters));
+        let fetching = Fetching::new(Arc::clone(counters));
+        let directories = Arc::new(Directories::new(
+            levels.clone(),
+            source.clone(),
+            settings.gateway.directory_ttl,
+            near.clone(),
+        ));
+        let mut followers = JoinSet::new();
+        let of_directory = Arc::clone(&directories).follow();
+        followers.spawn(near.clone().follow(levels.cache().clone(), settings.near.keepalive, of_directory));
         let inner = Inner {
             levels,
             source,
             compute,
             rules: Arc::new(settings.rules.clone()),
             max_source_store_days: settings.gateway.max_source_store_days,
-            directory_ttl: settings.gateway.directory_ttl,
             body_timeout: settings.gateway.body_timeout,
-            directory: Mutex::default(),
+            near,
+            directories,
+            flights,
+            fetching,
+            _followers: followers,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -96,31 +117,32 @@ impl App {
         self.inner.body_timeout
     }
 
+    /// What is kept in this gateway's memory, and what it and single flight counted.
+    #[must_use]
+    pub fn near(&self) -> &Near {
+        &self.inner.near
+    }
+
+    /// Questions that are being answered now.
+    #[must_use]
+    pub fn open_flights(&self) -> usize {
+        self.inner.flights.len()
+    }
+
+    pub(crate) fn flights(&self) -> &Arc<Flights<Flight, Arc<Represented>>> {
+        &self.inner.flights
+    }
+
+    pub(crate) fn fetching(&self) -> &Arc<Fetching> {
+        &self.inner.fetching
+    }
+
     /// All stores: from the cache, else from the source; one request reads for all that wait.
     ///
     /// # Errors
     /// If neither answers and no directory is known.
     pub async fn directory(&self) -> Result<Arc<Directory>, Problem> {
-        let mut known = self.inner.directory.lock().await;
-        if let Some(known) = known.as_ref().filter(|known| known.until > Instant::now()) {
-            return Ok(Arc::clone(&known.directory));
-        }
-        let (directory, ttl) = match self.inner.levels.read_directory().await {
-            Read::Hit(directory) => (directory, CACHED_DIRECTORY_TTL),
-            Read::Miss | Read::Unavailable => match self.inner.source.directory().await {
-                Ok(directory) => (directory, self.inner.directory_ttl),
-                Err(error) => {
-                    // An old directory is better than none: what it leads to may still be cached.
-                    return match known.as_ref() {
-                        Some(known) => Ok(Arc::clone(&known.directory)),
-                        None => Err(Problem::source(&error)),
-                    };
-                }
-            },
-        };
-        let directory = Arc::new(directory);
-        *known = Some(Known { directory: Arc::clone(&directory), until: Instant::now() + ttl });
-        Ok(directory)
+        self.inner.directories.get().await
     }
 }
 

@@ -1,21 +1,26 @@
 //! The ladder: from a question to its document. Each step answers what it can; only what is really missing is fetched
-//! by the next one: L4 ready response → L3 answer → L3 partials merged → L2 cells composed → source.
+//! by the next one, in one round trip: L4 ready response and L3 answer → L3 partials merged → L2 cells composed → L1 → source.
+//! Partials and cells are looked for near first, and kept there.
 
-mod fetch;
+mod cells;
+mod missing;
+mod partials;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use shared::access_log::Outcome;
 use shared::answers::Part;
 use shared::answers::compose::takes_partials;
-use shared::cache::levels::Stored;
+use shared::cache::levels::{Confirmed, Stored};
 use shared::cache::{Read, StoredAnswer};
 use shared::entry::{EntryKind, Header};
 use shared::model::{DataVersion, Directory, Document, Query};
 use shared::runtime::now_ms;
 
 use crate::app::App;
+use crate::near::Epoch;
 use crate::problem::Problem;
 
 /// Time spent, for `Server-Timing`.
@@ -64,159 +69,162 @@ pub struct Answer {
     pub timing: Timing,
 }
 
-impl Answer {
-    /// Whether it is past its soft expiry.
-    #[must_use]
-    pub fn is_stale(&self) -> bool {
-        self.age() > self.soft
-    }
+/// Stores whose confirmation is read in the round trip of the documents; that of more is read when it is needed.
+const FEW_STORES: usize = 16;
 
-    /// Time since its data were last confirmed.
-    #[must_use]
-    pub fn age(&self) -> Duration {
-        Duration::from_millis(u64::try_from(now_ms().saturating_sub(self.confirmed_at)).unwrap_or(0))
+/// A question that is being answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Fill {
+    pub(crate) app: App,
+    pub(crate) query: Arc<Query>,
+    pub(crate) directory: Arc<Directory>,
+    /// When it was begun, before anything was read; `None` if nothing of it is kept near.
+    pub(crate) epoch: Option<Epoch>,
+}
+
+/// What was fetched so far.
+struct Fetched {
+    part: Part,
+    outcome: Outcome,
+    timing: Timing,
+    /// Whether the cache did not answer: then the steps that may be skipped are.
+    cache_is_down: bool,
+}
+
+impl Fetched {
+    fn at_least(&mut self, outcome: Outcome) {
+        self.outcome = self.outcome.max(outcome);
     }
 }
 
-/// Answers a question; with a ready response only where JSON is wanted.
-///
-/// # Errors
-/// If what is missing can neither be read nor computed.
-pub async fn answer(
-    app: &App,
-    query: &Query,
-    directory: &std::sync::Arc<Directory>,
-    wants_json: bool,
-) -> Result<Answer, Problem> {
-    let mut timing = Timing::default();
-    let start = Instant::now();
-    if query.document == Document::Stores {
-        return store_list(app, query, directory, timing).await;
+impl Fill {
+    /// Whether the question is about all stores.
+    pub(crate) fn is_of_all(&self) -> bool {
+        self.query.stores.len() == self.directory.stores().len()
     }
-    let stored = match wants_json {
-        true => app.levels().read_ready(query).await,
-        false => match app.levels().read_answer(query).await {
-            Read::Hit((header, answer)) => Read::Hit(Stored::Answer { header, answer }),
-            Read::Miss => Read::Miss,
-            Read::Unavailable => Read::Unavailable,
-        },
-    };
-    timing.cache += start.elapsed();
-    if let Read::Hit(stored) = stored {
-        let confirmed = confirmed_at(app, query, directory).await;
-        return Ok(match stored {
+
+    /// Answers the question; with a ready response only where JSON is wanted.
+    ///
+    /// # Errors
+    /// If what is missing can neither be read nor computed.
+    pub(crate) async fn answer(&self, wants_json: bool) -> Result<Answer, Problem> {
+        let mut timing = Timing::default();
+        let start = Instant::now();
+        let query = &*self.query;
+        if query.document == Document::Stores {
+            return self.store_list(timing).await;
+        }
+        let confirmed = match (self.is_of_all(), query.stores.len() <= FEW_STORES) {
+            (true, _) => Confirmed::Fleet,
+            (false, true) => Confirmed::Stores(&query.stores),
+            (false, false) => Confirmed::Stores(&[]),
+        };
+        let (stored, mut confirmed) = self.app.levels().read_stored(query, wants_json, confirmed).await;
+        timing.cache += start.elapsed();
+        if let Read::Hit(stored) = stored {
+            if confirmed.is_none() {
+                confirmed = self.confirmed_at().await;
+            }
+            return Ok(self.stored(stored, confirmed, timing));
+        }
+        let mut fetched =
+            Fetched { part: Part::empty(), outcome: Outcome::L3Compose, timing, cache_is_down: false };
+        let mut rest = query.stores.clone();
+        if takes_partials(query)
+            && let Some(range) = query.diagnosis
+        {
+            rest = self.merge_partials(range, rest, &mut fetched).await?;
+        }
+        if !rest.is_empty() && query.needs().span().is_some() {
+            self.compose_cells(&rest, &mut fetched).await?;
+        }
+        self.finish(fetched, confirmed).await
+    }
+
+    /// The answer that a stored document is.
+    fn stored(&self, stored: Stored, confirmed: Option<i64>, timing: Timing) -> Answer {
+        let whole = |content, header: &Header, outcome, kind| Answer {
+            content,
+            version: header.data_version,
+            outcome,
+            computed_at: header.computed_at,
+            confirmed_at: confirmed.unwrap_or(header.computed_at).max(header.computed_at),
+            soft: self.app.levels().ttl().soft(kind),
+            hard: hard(&self.app, kind),
+            timing,
+        };
+        match stored {
             Stored::Ready { header, body, gzip } => {
-                let content = Content::Ready { body, gzip };
-                whole(app, content, &header, confirmed, (Outcome::L4, EntryKind::Hot), timing)
+                whole(Content::Ready { body, gzip }, &header, Outcome::L4, EntryKind::Hot)
             }
             Stored::Answer { header, answer } => {
-                let content = Content::Data(answer.json);
-                whole(app, content, &header, confirmed, (Outcome::L3, EntryKind::Answer), timing)
+                whole(Content::Data(answer.json), &header, Outcome::L3, EntryKind::Answer)
             }
-        });
+        }
     }
-    let mut fetched = fetch::Fetched { part: Part::empty(), outcome: Outcome::L3Compose, timing };
-    let mut rest = query.stores.clone();
-    if takes_partials(query)
-        && let Some(range) = query.diagnosis
-    {
-        rest = fetch::partials(app, query, range, rest, &mut fetched).await?;
-    }
-    if !rest.is_empty() && query.needs().span().is_some() {
-        fetch::cells(app, query, directory, &rest, &mut fetched).await?;
-    }
-    compose(app, query, directory, fetched).await
-}
 
-/// The answer that a stored document is.
-fn whole(
-    app: &App,
-    content: Content,
-    header: &Header,
-    confirmed: Option<i64>,
-    (outcome, kind): (Outcome, EntryKind),
-    timing: Timing,
-) -> Answer {
-    Answer {
-        content,
-        version: header.data_version,
-        outcome,
-        computed_at: header.computed_at,
-        confirmed_at: confirmed.unwrap_or(header.computed_at).max(header.computed_at),
-        soft: app.levels().ttl().soft(kind),
-        hard: hard(app, kind),
-        timing,
-    }
-}
-
-async fn compose(
-    app: &App,
-    query: &Query,
-    directory: &std::sync::Arc<Directory>,
-    fetched: fetch::Fetched,
-) -> Result<Answer, Problem> {
-    let fetch::Fetched { part, outcome, mut timing } = fetched;
-    let kind = if outcome == Outcome::L3Compose { EntryKind::Partial } else { EntryKind::DayCell };
-    let now = now_ms();
-    let confirmed_at = if outcome == Outcome::Source {
-        now
-    } else {
+    /// Makes the document of what was fetched.
+    async fn finish(&self, fetched: Fetched, confirmed: Option<i64>) -> Result<Answer, Problem> {
+        let Fetched { part, outcome, mut timing, .. } = fetched;
+        let kind = if outcome == Outcome::L3Compose { EntryKind::Partial } else { EntryKind::DayCell };
+        let now = now_ms();
+        let confirmed_at = if outcome == Outcome::Source {
+            now
+        } else if let Some(confirmed) = confirmed {
+            confirmed
+        } else {
+            let start = Instant::now();
+            let confirmed = self.confirmed_at().await;
+            timing.cache += start.elapsed();
+            confirmed.unwrap_or(now)
+        };
         let start = Instant::now();
-        let confirmed = confirmed_at(app, query, directory).await;
-        timing.cache += start.elapsed();
-        confirmed.unwrap_or(now)
-    };
-    let start = Instant::now();
-    let version = part.version();
-    let (of_query, directory) = (query.clone(), std::sync::Arc::clone(directory));
-    let finish = move || StoredAnswer::new(&part.finish(&of_query, &directory));
-    let json = app.compute().run(finish).await??.json;
-    timing.compute += start.elapsed();
-    Ok(Answer {
-        content: Content::Data(json),
-        version,
-        outcome,
-        computed_at: now,
-        confirmed_at,
-        soft: app.levels().ttl().soft(kind),
-        hard: hard(app, kind),
-        timing,
-    })
+        let version = part.version();
+        let (query, directory) = (Arc::clone(&self.query), Arc::clone(&self.directory));
+        let finish = move || StoredAnswer::new(&part.finish(&query, &directory));
+        let json = self.app.compute().run(finish).await??.json;
+        timing.compute += start.elapsed();
+        Ok(Answer {
+            content: Content::Data(json),
+            version,
+            outcome,
+            computed_at: now,
+            confirmed_at,
+            soft: self.app.levels().ttl().soft(kind),
+            hard: hard(&self.app, kind),
+            timing,
+        })
+    }
+
+    /// When the data of all stores of the question were last confirmed.
+    async fn confirmed_at(&self) -> Option<i64> {
+        if self.is_of_all() {
+            return self.app.levels().read_fleet_fresh().await;
+        }
+        let fresh = self.app.levels().read_fresh(&self.query.stores).await;
+        fresh.into_iter().collect::<Option<Vec<i64>>>()?.into_iter().min()
+    }
+
+    /// The list of stores is the directory itself.
+    async fn store_list(&self, timing: Timing) -> Result<Answer, Problem> {
+        let json = StoredAnswer::new(&Part::empty().finish(&self.query, &self.directory))?.json;
+        let confirmed = self.app.levels().read_fleet_fresh().await;
+        let now = now_ms();
+        Ok(Answer {
+            version: DataVersion::of(json.as_bytes()),
+            content: Content::Data(json),
+            outcome: if confirmed.is_some() { Outcome::L3 } else { Outcome::Source },
+            computed_at: confirmed.unwrap_or(now),
+            confirmed_at: confirmed.unwrap_or(now),
+            soft: self.app.levels().ttl().soft(EntryKind::Store),
+            hard: hard(&self.app, EntryKind::Store),
+            timing,
+        })
+    }
 }
 
 fn hard(app: &App, kind: EntryKind) -> Duration {
     // The middle of the jitter, so that all gateways say the same.
     let soft = app.levels().ttl().soft(kind);
     app.levels().ttl().hard(kind, "").max(soft)
-}
-
-/// When the data of all stores of a question were last confirmed.
-pub(crate) async fn confirmed_at(app: &App, query: &Query, directory: &Directory) -> Option<i64> {
-    if query.stores.len() == directory.stores().len() {
-        return app.levels().read_fleet_fresh().await;
-    }
-    let fresh = app.levels().read_fresh(&query.stores).await;
-    fresh.into_iter().collect::<Option<Vec<i64>>>()?.into_iter().min()
-}
-
-/// The list of stores is the directory itself.
-async fn store_list(
-    app: &App,
-    query: &Query,
-    directory: &std::sync::Arc<Directory>,
-    timing: Timing,
-) -> Result<Answer, Problem> {
-    let json = StoredAnswer::new(&Part::empty().finish(query, directory))?.json;
-    let confirmed = app.levels().read_fleet_fresh().await;
-    let now = now_ms();
-    Ok(Answer {
-        version: DataVersion::of(json.as_bytes()),
-        content: Content::Data(json),
-        outcome: if confirmed.is_some() { Outcome::L3 } else { Outcome::Source },
-        computed_at: confirmed.unwrap_or(now),
-        confirmed_at: confirmed.unwrap_or(now),
-        soft: app.levels().ttl().soft(EntryKind::Store),
-        hard: hard(app, EntryKind::Store),
-        timing,
-    })
 }

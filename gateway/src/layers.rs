@@ -246,7 +246,8 @@ mod tests {
             slow_request: Duration::from_nanos(1),
             ..limits()
         };
-        let response = through(&front, &request("/v1/diagnosis"), "r-1", limits, std::future::pending()).await;
+        let response =
+            through(&front, &request("/v1/diagnosis"), "r-1", limits, std::future::pending()).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
         let counters = front.counters();

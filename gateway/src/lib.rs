@@ -5,7 +5,9 @@
 //! - [`auth`]: who asks, what he may see, and how often.
 //! - [`observe`]: what requests come to, counted; [`status`]: how the gateway is; [`admin`]: both for people, programs and
 //!   the service manager.
-//! - [`ladder`]: from a question to its document: L3 → L2 → source.
+//! - `questions`: a request that is a question: from [`near`], else once for all who ask (`flight`).
+//! - [`near`]: what this gateway keeps in its memory; `directory`: the stores.
+//! - [`ladder`]: from a question to its document: L4, L3 → L3 partials → L2 → L1 → source.
 //! - [`order_pages`]: raw order lines: L1 → source.
 //! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers; `conditional`: what the client has already.
 //! - `refresh`: wishes for fresh answers.
@@ -19,14 +21,18 @@ pub mod auth;
 pub mod cli;
 mod conditional;
 mod csv;
+mod directory;
+mod flight;
 mod headers;
 pub mod ladder;
 mod layers;
+pub mod near;
 mod negotiate;
 pub mod observe;
 pub mod openapi;
 pub mod order_pages;
 pub mod problem;
+mod questions;
 mod refresh;
 mod refusal;
 pub mod represent;

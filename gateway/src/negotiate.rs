@@ -5,7 +5,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING};
 use shared::answers::response::JSON;
 
 /// A representation of a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Format {
     Json,
     MessagePack,

@@ -237,6 +237,13 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "an internal error; the log has it under the request id")
     }
 
+    /// Too many different questions are being answered.
+    #[must_use]
+    pub fn too_many_questions() -> Self {
+        let detail = "too many questions are being answered; try again in a moment";
+        Self { retry_after: Some(2), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
     /// Too much would have to be read from the source.
     #[must_use]
     pub fn too_much_source(store_days: usize, limit: usize) -> Self {

@@ -1,13 +1,16 @@
 //! From an answer to a response: envelope, representation, ETag and headers.
 
 use std::io::Read as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use shared::access_log::Outcome;
 use shared::answers::documents;
 use shared::answers::parameters::Route;
 use shared::answers::response::{GZIP_FROM, Meta, entity_tag, json_body};
@@ -15,6 +18,7 @@ use shared::entry;
 use shared::model::Document;
 use shared::model::query::{Granularity, ProductSort, SortOrder, StoreSort};
 
+use crate::access_log::Details;
 use crate::conditional;
 use crate::csv::Table;
 use crate::ladder::{Answer, Content};
@@ -23,6 +27,12 @@ use crate::problem::Problem;
 
 /// Most bytes of a ready body, inflated: the longest list of products of 500 stores is a tenth of it.
 const MAX_INFLATED: u64 = 64 << 20;
+
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const VARIES: HeaderValue = HeaderValue::from_static("accept, accept-encoding");
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+const NO_TIME: HeaderValue = HeaderValue::from_static("cache;dur=0.00, compute;dur=0.00, source;dur=0.00");
 
 #[derive(Serialize)]
 struct Envelope<T> {
@@ -102,67 +112,151 @@ impl Shape {
     }
 }
 
-/// The response of an answer: 304 if the client has it, else the body as it wants it.
+/// The form in which a client wants a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Variant {
+    pub(crate) format: Format,
+    pub(crate) gzip: bool,
+}
+
+impl Variant {
+    pub(crate) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// What tells the answer to a question in this form from every other response.
+    pub(crate) fn identity(self, question: &str) -> Arc<[u8]> {
+        [&[b'0' + self.format as u8, b'0' + u8::from(self.gzip)], question.as_bytes()].concat().into()
+    }
+}
+
+/// An answer in one representation: all of a response that does not depend on when it is sent, nor to whom.
+#[derive(Debug)]
+pub(crate) struct Represented {
+    pub(crate) identity: Arc<[u8]>,
+    body: Bytes,
+    gzip: bool,
+    content_type: HeaderValue,
+    /// Of the body.
+    tag: HeaderValue,
+    /// Tags by which a client that has it in this form may name it.
+    known_as: [HeaderValue; 2],
+    computed_at: i64,
+    last_modified: HeaderValue,
+    timing: HeaderValue,
+    pub(crate) details: Details,
+    pub(crate) outcome: Outcome,
+    pub(crate) confirmed_at: i64,
+    pub(crate) soft: Duration,
+    hard: Duration,
+}
+
+/// What a response is made of beside the answer.
+pub(crate) struct Question {
+    /// Canonical text.
+    pub(crate) text: String,
+    pub(crate) identity: Arc<[u8]>,
+    /// Fingerprint of the rules.
+    pub(crate) rules: u64,
+    pub(crate) meta: Meta,
+    pub(crate) details: Details,
+}
+
+/// Whether representing an answer takes so little time that it needs no thread for computing.
+pub(crate) fn is_quick(answer: &Answer, variant: Variant) -> bool {
+    match &answer.content {
+        Content::Data(data) => variant.format == Format::Json && data.len() < GZIP_FROM,
+        Content::Ready { gzip, .. } => *gzip == variant.gzip || !gzip,
+    }
+}
+
+/// Represents an answer.
 ///
 /// # Errors
 /// 500 if the document cannot be written.
-pub(crate) fn response(
-    request: &HeaderMap,
+pub(crate) fn represent(
     shape: &Shape,
-    format: Format,
-    question: &str,
-    rules: u64,
-    meta: &Meta,
-    answer: &Answer,
-) -> Result<Response<Full<Bytes>>, Problem> {
-    let gzip = negotiate::takes_gzip(request);
-    let mut response = Response::new(Full::default());
-    let headers = response.headers_mut();
-    let mut set = |name, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
-        }
-    };
-    set(VARY, "accept, accept-encoding");
-    set(CACHE_CONTROL, &cache_control(answer));
-    set(AGE, &answer.age().as_secs().to_string());
-    set(LAST_MODIFIED, &http_date(answer.computed_at));
-    let stale = if answer.is_stale() { "; stale" } else { "" };
-    set(http::HeaderName::from_static("x-cache"), &format!("{}{stale}", answer.outcome.as_str()));
-    set(http::HeaderName::from_static("server-timing"), &server_timing(answer));
-    // Strong: one tag per representation, and gzip is one of its own.
-    let tag = |gzip: bool| entity_tag(question, rules, &meta.data_version, format.content_type(), gzip);
-    if let Some(tag) = conditional::named(request, &[tag(gzip), tag(false)]) {
-        set(ETAG, tag);
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return Ok(response);
-    }
+    variant: Variant,
+    question: Question,
+    answer: Answer,
+) -> Result<Represented, Problem> {
+    let Question { text, identity, rules, meta, details } = question;
+    let Variant { format, gzip } = variant;
     let failed = || {
-        tracing::error!(question, "a document cannot be represented");
+        tracing::error!(question = text, "a document cannot be represented");
         Problem::internal()
     };
-    let (body, gzip) = match &answer.content {
+    // Strong: one tag per representation, and gzip is one of its own.
+    let tag = |gzip| {
+        let tag = entity_tag(&text, rules, &meta.data_version, format.content_type(), gzip);
+        HeaderValue::try_from(tag).map_err(|_| failed())
+    };
+    let known_as = [tag(gzip)?, tag(false)?];
+    let (last_modified, timing) = (http_date(answer.computed_at), server_timing(&answer));
+    let (body, gzip) = match answer.content {
         Content::Data(data) => {
-            let body = shape.body(format, data, meta.clone()).ok_or_else(failed)?;
+            let body = shape.body(format, &data, meta).ok_or_else(failed)?;
             let gzip = gzip && body.len() >= GZIP_FROM;
             let body = if gzip { entry::gzip(&body).map_err(|_| failed())? } else { body };
             (Bytes::from(body), gzip)
         }
-        Content::Ready { body, gzip: true } if !gzip => (inflate(body).ok_or_else(failed)?, false),
-        Content::Ready { body, gzip } => (body.clone(), *gzip),
+        Content::Ready { body, gzip: true } if !gzip => (inflate(&body).ok_or_else(failed)?, false),
+        Content::Ready { body, gzip } => (body, gzip),
     };
-    set(ETAG, &tag(gzip));
-    // Only now is it known which representation it would get.
-    if conditional::is_current(request, answer.computed_at) {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return Ok(response);
+    Ok(Represented {
+        identity,
+        body,
+        gzip,
+        content_type: HeaderValue::from_static(format.content_type()),
+        tag: known_as[usize::from(!gzip)].clone(),
+        known_as,
+        computed_at: answer.computed_at,
+        last_modified: HeaderValue::try_from(last_modified).map_err(|_| failed())?,
+        timing: HeaderValue::try_from(timing).map_err(|_| failed())?,
+        details,
+        outcome: answer.outcome,
+        confirmed_at: answer.confirmed_at,
+        soft: answer.soft,
+        hard: answer.hard,
+    })
+}
+
+impl Represented {
+    /// Bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.body.len() + self.identity.len() + self.details.size() + size_of::<Self>()
     }
-    set(CONTENT_TYPE, format.content_type());
-    if gzip {
-        set(CONTENT_ENCODING, "gzip");
+
+    /// The response at a time, in milliseconds since 1970: 304 if the client has the body, else with it. `near` says
+    /// that it was kept near.
+    pub(crate) fn response(&self, request: &HeaderMap, near: bool, now: i64) -> Response<Full<Bytes>> {
+        let age = Duration::from_millis(u64::try_from(now.saturating_sub(self.confirmed_at)).unwrap_or(0));
+        let outcome = if near { Outcome::Near } else { self.outcome };
+        let mut response = Response::new(Full::default());
+        let headers = response.headers_mut();
+        headers.reserve(10);
+        headers.insert(VARY, VARIES);
+        headers.insert(CACHE_CONTROL, cache_control(age, self.soft, self.hard));
+        headers.insert(AGE, HeaderValue::from(age.as_secs()));
+        headers.insert(LAST_MODIFIED, self.last_modified.clone());
+        headers.insert(X_CACHE, x_cache(outcome, age > self.soft));
+        headers.insert(SERVER_TIMING, if near { NO_TIME } else { self.timing.clone() });
+        let known = conditional::named(request, &self.known_as)
+            .or_else(|| conditional::is_current(request, self.computed_at).then_some(&self.tag));
+        if let Some(tag) = known {
+            headers.insert(ETAG, tag.clone());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        } else {
+            headers.insert(CONTENT_TYPE, self.content_type.clone());
+            if self.gzip {
+                headers.insert(CONTENT_ENCODING, GZIP);
+            }
+            headers.insert(ETAG, self.tag.clone());
+            *response.body_mut() = Full::new(self.body.clone());
+        }
+        response.extensions_mut().insert(self.details.clone());
+        response
     }
-    *response.body_mut() = Full::new(body);
-    Ok(response)
 }
 
 /// A ready body for a client that does not take gzip.
@@ -172,10 +266,22 @@ fn inflate(body: &[u8]) -> Option<Bytes> {
     Some(Bytes::from(plain))
 }
 
-fn cache_control(answer: &Answer) -> String {
-    let fresh = answer.soft.saturating_sub(answer.age()).as_secs();
-    let stale = answer.hard.saturating_sub(answer.soft).as_secs();
-    format!("private, max-age={fresh}, stale-while-revalidate={stale}")
+fn cache_control(age: Duration, soft: Duration, hard: Duration) -> HeaderValue {
+    let fresh = soft.saturating_sub(age).as_secs();
+    let stale = hard.saturating_sub(soft).as_secs();
+    let text = format!("private, max-age={fresh}, stale-while-revalidate={stale}");
+    // Digits and ASCII text always fit.
+    HeaderValue::from_maybe_shared(Bytes::from(text))
+        .unwrap_or(HeaderValue::from_static("private, max-age=0"))
+}
+
+fn x_cache(outcome: Outcome, stale: bool) -> HeaderValue {
+    match (outcome, stale) {
+        (Outcome::Near, true) => HeaderValue::from_static("near; stale"),
+        (outcome, false) => HeaderValue::from_static(outcome.as_str()),
+        (outcome, true) => HeaderValue::try_from(format!("{}; stale", outcome.as_str()))
+            .unwrap_or(HeaderValue::from_static(outcome.as_str())),
+    }
 }
 
 fn http_date(milliseconds: i64) -> String {
@@ -184,11 +290,75 @@ fn http_date(milliseconds: i64) -> String {
 
 fn server_timing(answer: &Answer) -> String {
     let timing = &answer.timing;
-    let ms = |time: std::time::Duration| time.as_secs_f64() * 1000.0;
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     format!(
         "cache;dur={:.2}, compute;dur={:.2}, source;dur={:.2}",
         ms(timing.cache),
         ms(timing.compute),
         ms(timing.source)
     )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::ladder::Timing;
+    use http::header::IF_NONE_MATCH;
+    use shared::model::{Ask, DataVersion, Directory};
+
+    fn represented(confirmed_at: i64) -> Represented {
+        let (directory, variant) = (Directory::default(), Variant { format: Format::Json, gzip: true });
+        let query = Ask::default_for(Document::Overview).resolve(&directory).unwrap();
+        let answer = Answer {
+            content: Content::Data("{}".to_owned()),
+            version: DataVersion::default(),
+            outcome: Outcome::L3,
+            computed_at: 0,
+            confirmed_at,
+            soft: Duration::from_secs(600),
+            hard: Duration::from_secs(86_400),
+            timing: Timing::default(),
+        };
+        let text = query.canonical();
+        let question = Question {
+            identity: variant.identity(&text),
+            text,
+            rules: 1,
+            meta: Meta::new(&query, answer.version),
+            details: Details::new(&query, &directory),
+        };
+        represent(&shape(Document::Overview), variant, question, answer).unwrap()
+    }
+
+    #[test]
+    fn age_goes_on_counting_and_what_is_past_its_soft_expiry_is_stale() {
+        let kept = represented(1_000_000);
+        for (seconds, near, age, cache_control, x_cache) in [
+            (0, false, "0", "private, max-age=600, stale-while-revalidate=85800", "l3"),
+            (7, true, "7", "private, max-age=593, stale-while-revalidate=85800", "near"),
+            (601, true, "601", "private, max-age=0, stale-while-revalidate=85800", "near; stale"),
+            (601, false, "601", "private, max-age=0, stale-while-revalidate=85800", "l3; stale"),
+            // A clock that goes slower than the warmer's.
+            (-5, true, "0", "private, max-age=600, stale-while-revalidate=85800", "near"),
+        ] {
+            let response = kept.response(&HeaderMap::new(), near, 1_000_000 + seconds * 1000);
+            let header = |name: HeaderName| response.headers()[name].to_str().unwrap();
+            let shown = (header(AGE), header(CACHE_CONTROL), header(X_CACHE));
+            assert_eq!(shown, (age, cache_control, x_cache), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_short_body_is_known_by_both_tags() {
+        let kept = represented(0);
+        let status = |tag: &HeaderValue| {
+            let request = HeaderMap::from_iter([(IF_NONE_MATCH, tag.clone())]);
+            kept.response(&request, true, 0).status()
+        };
+        // It is sent as it is, though the client takes gzip.
+        assert_eq!(kept.tag, kept.known_as[1]);
+        assert_eq!(kept.known_as.each_ref().map(status), [StatusCode::NOT_MODIFIED; 2]);
+        assert_eq!(status(&HeaderValue::from_static("\"x\"")), StatusCode::OK);
+    }
 }

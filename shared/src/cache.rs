@@ -5,6 +5,7 @@ pub mod levels;
 mod memory;
 mod redis;
 pub mod ttl;
+mod watch;
 mod write;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use levels::{Levels, StoredAnswer};
 pub use memory::MemoryCache;
 pub use redis::{CacheHealth, Fence, KeyFacts, KeyType, RedisCache, RedisSettings};
 pub use ttl::Ttl;
+pub use watch::{Change, Told};
 pub use write::Write;
 
 /// The outcome of a read. An outage never passes for a miss.
@@ -215,6 +217,16 @@ impl Cache {
         match self {
             Self::Redis(redis) => Some(redis.health()),
             Self::Memory(_) => None,
+        }
+    }
+
+    /// Tells of every change of a key that begins with `prefix`, for ever. Redis tells of every write, of expiries, and
+    /// of being emptied; memory of the keys that a transaction names. A connection to Redis that does not answer for
+    /// up to twice `keepalive` counts as lost; it is made again until it works.
+    pub async fn watch(&self, prefix: &str, keepalive: Duration, told: Told) -> std::convert::Infallible {
+        match self {
+            Self::Redis(redis) => redis.watch(prefix, keepalive, told).await,
+            Self::Memory(memory) => memory.watch(prefix, told).await,
         }
     }
 

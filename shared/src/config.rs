@@ -10,6 +10,7 @@ pub mod diff;
 mod gateway;
 mod heat;
 mod listen;
+mod near;
 mod raw;
 mod tls;
 mod warm;
@@ -29,6 +30,7 @@ pub use checker::{Problem, SettingsError};
 pub use gateway::GatewaySettings;
 pub use heat::HeatSettings;
 pub use listen::ListenAddress;
+pub use near::NearSettings;
 pub use tls::TlsSettings;
 pub use warm::WarmSettings;
 
@@ -65,6 +67,8 @@ pub struct Settings {
     pub tls: TlsSettings,
     /// Who may ask the gateway, for what, and how often.
     pub access: AccessSettings,
+    /// What a gateway keeps in its own memory.
+    pub near: NearSettings,
     /// The gateway's access log.
     pub access_log: AccessLogSettings,
 }

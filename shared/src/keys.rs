@@ -15,6 +15,9 @@ pub const DEFAULT_PREFIX: &str = "hs:1:";
 /// Everything but letters, digits and these is escaped, so no store name can leave its place in a key.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
+/// Counters of documents that were made again.
+const ANSWER_VERSIONS: u128 = 1 << 10;
+
 /// Where an entry is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Slot {
@@ -139,6 +142,25 @@ impl Keys {
     #[must_use]
     pub fn fleet_version(&self) -> String {
         format!("{}version:fleet", self.prefix)
+    }
+
+    /// What the keys of all versions begin with: what gateways watch.
+    #[must_use]
+    pub fn versions(&self) -> String {
+        format!("{}version:", self.prefix)
+    }
+
+    /// Counts how often documents of questions were made again. Many questions share one of these counters, so that
+    /// their number is bounded; whoever watches one may look a document up again that did not change.
+    #[must_use]
+    pub fn answer_version(&self, canonical: &str) -> String {
+        format!("{}{:03x}", self.answer_versions(), xxh3_128(canonical.as_bytes()) % ANSWER_VERSIONS)
+    }
+
+    /// What the keys of all counters of documents begin with.
+    #[must_use]
+    pub fn answer_versions(&self) -> String {
+        format!("{}version:answers:", self.prefix)
     }
 
     /// When a store's data were last confirmed.

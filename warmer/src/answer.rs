@@ -71,7 +71,7 @@ pub async fn warm_answer(
     }
     let (levels, of_query, directory) = (warming.levels.clone(), query.clone(), Arc::clone(&scope.directory));
     let now = now_ms();
-    let writes = warming
+    let mut writes = warming
         .compute
         .run_waiting(move || {
             let stamp = Stamp { now, as_of: of_query.as_of, version: merged.version() };
@@ -83,6 +83,8 @@ pub async fn warm_answer(
     outcome.bytes =
         outcome.counts.iter().filter(|level| level.name == ANSWERS).map(|level| level.bytes).sum();
     outcome.time = start.elapsed();
+    // The cells that it is made of changed earlier: whoever kept the older document must look it up again.
+    writes.push(Write::Bump { key: warming.levels.keys().answer_version(&query.canonical()) });
     warming.levels.cache().transact(writes).await?;
     Ok(outcome)
 }

@@ -205,12 +205,7 @@ async fn greet(server: Arc<Server>, tls: Tls, stream: TcpStream, peer: Peer, hel
 }
 
 /// Serves a connection to its end. What is prepared here stays out of the task, of which there may be many.
-fn serve<S>(
-    server: Arc<Server>,
-    stream: S,
-    peer: Option<Peer>,
-    held: Held,
-) -> impl Future<Output = ()> + Send
+fn serve<S>(server: Arc<Server>, stream: S, peer: Option<Peer>, held: Held) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -99,6 +99,8 @@ pub(crate) fn settings() -> Settings {
     settings.gateway.request_timeout = Duration::from_secs(120);
     settings.gateway.drain_timeout = Duration::from_secs(120);
     settings.prefix = "test:".to_owned();
+    // Tests of the other rungs want to see them at every request.
+    settings.near.enabled = false;
     settings
 }
 
@@ -211,6 +213,26 @@ impl Gateway {
     /// One that records its requests.
     pub(crate) async fn start_with(source: Source, levels: Levels, access_log: AccessLog) -> Self {
         Self::start_as(source, levels, access_log, settings()).await
+    }
+
+    /// One that keeps what it answers, once it is told of changes.
+    pub(crate) async fn start_near(source: Source, levels: Levels) -> Self {
+        let mut settings = settings();
+        settings.near.enabled = true;
+        let gateway = Self::start_as(source, levels, AccessLog::off(), settings).await;
+        gateway.is_told().await;
+        gateway
+    }
+
+    /// Waits until changes are told.
+    pub(crate) async fn is_told(&self) {
+        let limit = Duration::from_secs(60);
+        testkit::wait_until("changes are told", limit, async || self.app().near().is_connected()).await;
+    }
+
+    /// What all its requests share.
+    pub(crate) fn app(&self) -> &App {
+        self.front.app().unwrap()
     }
 
     /// One with settings of its own.

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use moka::Expiry;
 use moka::sync::Cache as Moka;
 
-use super::{Memory, Probe, Read, Write};
+use super::watch::Watchers;
+use super::{Memory, Probe, Read, Told, Write};
 use crate::keys::Slot;
 
 /// Entries by slot, least valuable out first.
@@ -17,6 +18,7 @@ pub struct MemoryCache {
     entries: Moka<Slot, Stored>,
     /// Fields of each hash. Its lock makes a transaction one step for readers.
     fields: Arc<RwLock<HashMap<String, BTreeSet<String>>>>,
+    watchers: Watchers,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +53,7 @@ impl MemoryCache {
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let entries = Moka::builder().max_capacity(max_bytes).weigher(weigh).expire_after(ByStored).build();
-        Self { entries, fields: Arc::default() }
+        Self { entries, fields: Arc::default(), watchers: Watchers::default() }
     }
 
     pub(super) fn read(&self, slots: &[Slot]) -> Vec<Read<Bytes>> {
@@ -104,8 +106,14 @@ impl MemoryCache {
         }
     }
 
+    pub(super) async fn watch(&self, prefix: &str, told: Told) -> std::convert::Infallible {
+        let _watching = self.watchers.watch(prefix, told);
+        std::future::pending().await
+    }
+
     pub(super) fn transact(&self, writes: Vec<Write>) {
         let mut fields = self.fields.write().unwrap_or_else(PoisonError::into_inner);
+        self.watchers.tell(&writes);
         for write in writes {
             match write {
                 Write::Set { key, value, ttl } => {

@@ -5,6 +5,7 @@ mod address;
 mod health;
 mod inspect;
 mod lease;
+mod tracking;
 mod writers;
 
 use std::fmt;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use bb8::Pool;
 use bytes::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Pipeline, RedisResult};
+use redis::{Client, Pipeline, RedisResult};
 
 use super::{CacheError, Patience, Read, Write};
 use crate::keys::Slot;
@@ -79,6 +80,7 @@ pub struct RedisCache {
     small: ConnectionManager,
     bulk: ConnectionManager,
     writers: Pool<Writers>,
+    client: Client,
     fence: Option<Arc<Fence>>,
     settings: RedisSettings,
     counts: Arc<Counts>,
@@ -115,6 +117,7 @@ impl RedisCache {
             small: manager()?,
             bulk: manager()?,
             writers,
+            client,
             fence: None,
             settings: settings.clone(),
             counts: Arc::default(),

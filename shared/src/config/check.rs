@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::checker::{Checker, HOUR, SECOND, SettingsError};
 use super::raw::{self, Names};
-use super::{LogSettings, Settings, access, access_log, admin, changes, gateway, heat, tls, warm};
+use super::{LogSettings, Settings, access, access_log, admin, changes, gateway, heat, near, tls, warm};
 use crate::cache::levels::DEFAULT_MAX_INFLATED;
 use crate::cache::{RedisSettings, Ttl};
 use crate::keys::DEFAULT_PREFIX;
@@ -56,6 +56,7 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         gateway,
         tls,
         access,
+        near,
         access_log,
         log,
     } = file;
@@ -86,6 +87,7 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         gateway: gateway::check(gateway, checker),
         tls: tls::check(tls, checker),
         access: access::check(access, checker),
+        near: near::check(near, checker),
         heat: heat::check(heat, access_log.path.as_deref(), checker),
         access_log,
         log: LogSettings {

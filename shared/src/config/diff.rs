@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::{
     AccessLogSettings, AccessSettings, AdminSettings, ChangeMode, ChangeSettings, GatewaySettings,
-    HeatSettings, ListenAddress, LogSettings, Settings, StoreScope, TlsSettings, TokenSettings, WarmSettings,
+    HeatSettings, ListenAddress, LogSettings, NearSettings, Settings, StoreScope, TlsSettings, TokenSettings,
+    WarmSettings,
 };
 use crate::cache::{RedisSettings, Ttl};
 use crate::model::{Money, Rules};
@@ -85,6 +86,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
         gateway,
         tls,
         access,
+        near,
         access_log,
     } = settings;
     list!(
@@ -219,6 +221,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
         "access",
         AccessSettings { tokens, address_rate, address_burst, addresses, cors_origins, insecure } = access
     );
+    list!(entries, "near", NearSettings { enabled, bytes, max_age, keepalive, flights } = near);
     list!(
         entries,
         "access_log",

@@ -75,6 +75,7 @@ raw! {
         tokens: Vec<Token>, rate: f64, burst: u32, address_rate: f64, address_burst: u32, addresses: usize,
         cors_origins: Vec<String>, insecure: bool,
     }
+    Near { enabled: bool, bytes: String, max_age: String, keepalive: String, flights: usize, }
     AccessLog {
         path: PathBuf, instance: String, max_size: String, max_age: String, keep: usize, queue: usize, queue_bytes: String,
         drain_timeout: String, confirm_timeout: String,
@@ -109,6 +110,7 @@ pub(super) struct File {
     pub(super) gateway: Gateway,
     pub(super) tls: Tls,
     pub(super) access: Access,
+    pub(super) near: Near,
     pub(super) access_log: AccessLog,
     pub(super) log: Log,
 }
@@ -127,6 +129,7 @@ impl File {
             gateway,
             tls,
             access,
+            near,
             access_log,
             log,
         } = other;
@@ -141,6 +144,7 @@ impl File {
         self.gateway.override_with(gateway);
         self.tls.override_with(tls);
         self.access.override_with(access);
+        self.near.override_with(near);
         self.access_log.override_with(access_log);
         self.log.override_with(log);
     }

@@ -36,6 +36,8 @@ pub enum Place {
     StoreVersion(String),
     /// Counts the batches of changes.
     FleetVersion,
+    /// Counts how often documents of some questions were made again.
+    AnswerVersion,
     /// When a store's data were last confirmed.
     StoreFresh(String),
     /// When all stores' data were last confirmed.
@@ -82,6 +84,7 @@ impl Place {
             Self::Directory => "directory: the stores, their names and days",
             Self::StoreVersion(_) => "version: counts the changes of a store's data",
             Self::FleetVersion => "version: counts the batches of changes",
+            Self::AnswerVersion => "version: counts how often some questions' documents were made again",
             Self::StoreFresh(_) => "fresh: when a store's data were last confirmed",
             Self::FleetFresh => "fresh: when all stores' data were last confirmed",
             Self::Lease => "lease: who writes, until it expires",
@@ -112,6 +115,9 @@ impl Keys {
         ];
         if let Some((_, place)) = whole.into_iter().find(|(known, _)| known == key) {
             return Some(place);
+        }
+        if key.starts_with(&self.answer_versions()) {
+            return Some(Place::AnswerVersion);
         }
         if key.starts_with(&self.answers()) {
             return Some(Place::Answer);
@@ -195,6 +201,7 @@ mod tests {
         for (key, place) in [
             (keys.directory(), Place::Directory),
             (keys.fleet_version(), Place::FleetVersion),
+            (keys.answer_version("overview?"), Place::AnswerVersion),
             (keys.fleet_fresh().key, Place::FleetFresh),
             (lease, Place::Lease),
             (fence, Place::Fence),

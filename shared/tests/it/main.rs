@@ -15,3 +15,4 @@ mod lease;
 mod postgres;
 mod sample;
 mod tls;
+mod watch;

@@ -145,7 +145,7 @@ async fn value(desk: &Desk, key: &str, place: Option<&Place>) -> Result<Holds, O
     };
     let text = || String::from_utf8_lossy(&bytes).into_owned();
     Ok(match place {
-        Some(Place::StoreVersion(_) | Place::FleetVersion) => Holds::Counter(text()),
+        Some(Place::StoreVersion(_) | Place::FleetVersion | Place::AnswerVersion) => Holds::Counter(text()),
         Some(Place::StoreFresh(_) | Place::FleetFresh) => match text().parse() {
             Ok(at) => Holds::Confirmed(at),
             Err(_) => Holds::Unknown(bytes.to_vec()),

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::directory::parse_time;
 use super::{Levels, Stamp};
 use crate::answers::Data;
 use crate::answers::response::{self, Meta, ReadyBody};
@@ -52,7 +53,41 @@ pub enum Stored {
     },
 }
 
+/// Whose last confirmation is asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Confirmed<'a> {
+    /// That of the least recently confirmed of these stores.
+    Stores(&'a [String]),
+    /// That of all stores together.
+    Fleet,
+}
+
 impl Levels {
+    /// What is stored of a question (a ready response only if `ready` says that one is wanted), and when its data were
+    /// last confirmed, milliseconds since 1970: all in one round trip, so ask for few stores.
+    pub async fn read_stored(
+        &self,
+        query: &Query,
+        ready: bool,
+        confirmed: Confirmed<'_>,
+    ) -> (Read<Stored>, Option<i64>) {
+        let mut slots = vec![self.keys.answer(query)];
+        slots.extend(ready.then(|| self.keys.hot(query)));
+        let documents = slots.len();
+        match confirmed {
+            Confirmed::Fleet => slots.push(self.keys.fleet_fresh()),
+            Confirmed::Stores(stores) => {
+                slots.extend(stores.iter().map(|store| self.keys.store_fresh(store)));
+            }
+        }
+        let mut reads = self.cache.read(&slots, Patience::Small).await;
+        let times = reads.split_off(documents).into_iter().map(|read| parse_time(&read.hit()?));
+        let at = times.collect::<Option<Vec<i64>>>().and_then(|times| times.into_iter().min());
+        let mut reads = reads.into_iter();
+        let (answer, hot) = (reads.next(), reads.next());
+        (self.stored(query, hot, answer), at)
+    }
+
     /// A whole document.
     pub async fn read_answer(&self, query: &Query) -> Read<(Header, StoredAnswer)> {
         match self.cache.read(&[self.keys.answer(query)], Patience::Small).await.pop() {
@@ -69,6 +104,10 @@ impl Levels {
         let slots = [self.keys.hot(query), self.keys.answer(query)];
         let mut reads = self.cache.read(&slots, Patience::Small).await.into_iter();
         let (ready, answer) = (reads.next(), reads.next());
+        self.stored(query, ready, answer)
+    }
+
+    fn stored(&self, query: &Query, ready: Option<Read<Bytes>>, answer: Option<Read<Bytes>>) -> Read<Stored> {
         if let Some(Read::Hit(bytes)) = ready {
             let question = query.canonical();
             let expected = self.expected(EntryKind::Hot, &question);

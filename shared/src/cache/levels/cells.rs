@@ -110,15 +110,25 @@ impl Levels {
         let slots: Vec<Slot> = days.iter().map(|day| self.keys.orders(store_id, *day)).collect();
         let reads = self.cache.read(&slots, Patience::Bulk).await;
         let decode = |(day, read): (&Day, Read<Bytes>)| match read {
-            Read::Hit(bytes) => {
-                let question = cell_question("orders", store_id, *day);
-                self.decode::<OrderBlock>(EntryKind::Orders, &question, &bytes)
-                    .map_or(Read::Miss, |(header, block)| Read::Hit((header, block.0)))
-            }
+            Read::Hit(bytes) => self.decode_orders(store_id, *day, &bytes).map_or(Read::Miss, Read::Hit),
             Read::Miss => Read::Miss,
             Read::Unavailable => Read::Unavailable,
         };
         days.iter().zip(reads).map(decode).collect()
+    }
+
+    /// Order lines of some store-days as stored.
+    pub async fn read_order_entries(&self, store_days: &[(String, Day)]) -> Vec<Read<Bytes>> {
+        let slots: Vec<Slot> = store_days.iter().map(|(store, day)| self.keys.orders(store, *day)).collect();
+        self.cache.read(&slots, Patience::Bulk).await
+    }
+
+    /// Order lines from their stored bytes, or `None` (counted) if they are damaged. Slow: run it where computing runs.
+    #[must_use]
+    pub fn decode_orders(&self, store_id: &str, day: Day, bytes: &[u8]) -> Option<(Header, Lines)> {
+        let question = cell_question("orders", store_id, day);
+        let (header, block) = self.decode::<OrderBlock>(EntryKind::Orders, &question, bytes)?;
+        Some((header, block.0))
     }
 
     /// Partials of a diagnosis, for many stores at once.

@@ -48,6 +48,8 @@ impl Levels {
             Write::Delete { key: key.clone() },
             Write::SetFields { key: key.clone(), fields },
             Write::Expire { ttl: self.ttl.hard(EntryKind::Store, &key), key },
+            // Gateways that keep the directory hear of a new one by this.
+            Write::Bump { key: self.keys.fleet_version() },
         ])
     }
 
@@ -109,6 +111,6 @@ impl Levels {
     }
 }
 
-fn parse_time(bytes: &[u8]) -> Option<i64> {
+pub(super) fn parse_time(bytes: &[u8]) -> Option<i64> {
     std::str::from_utf8(bytes).ok()?.parse().ok()
 }

@@ -61,7 +61,7 @@ async fn only_the_stores_and_levels_asked_for_are_written() {
     assert_eq!(levels, ["L2 day cells", "L2 product cells"]);
     assert_eq!(
         (place.version(Some("a,b")).await, place.version(Some("s1")).await, place.version(None).await),
-        (2, 1, 1)
+        (2, 1, 2)
     );
 
     // The data are called confirmed only by a run of all levels.
