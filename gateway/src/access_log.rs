@@ -15,7 +15,7 @@ use shared::config::AccessLogSettings;
 use tokio::sync::{mpsc, oneshot};
 
 use file::LogFile;
-pub(crate) use pending::{Details, Pending};
+pub(crate) use pending::{Details, Pending, ToList};
 
 /// Bytes that a record takes beside its texts, about.
 const RECORD_BYTES: usize = 400;

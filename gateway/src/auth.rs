@@ -1,6 +1,6 @@
 //! Who asks, what he may see, and how often: decided from the request's head alone, before anything is looked up.
 //!
-//! - [`token`]: bearer tokens and their table; [`caller`]: what somebody may see.
+//! - [`token`]: bearer tokens and their table; `caller`: what somebody may see.
 //! - [`rate`]: limits of requests per token and address.
 
 mod caller;
@@ -144,5 +144,43 @@ impl Access {
     /// Whether clients come by TLS only.
     pub(crate) fn is_tls(&self) -> bool {
         self.inner.tls
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use http::header::AUTHORIZATION;
+    use shared::config::{Role, StoreScope, TokenSettings};
+
+    #[test]
+    fn callers_who_see_the_same_have_one_scope() {
+        let list = |store: &str| StoreScope::Listed([store.to_owned()].into());
+        let token = |name: &str, stores, role| {
+            TokenSettings::new(name, token::hash(name.as_bytes()), stores, role).unwrap()
+        };
+        let mut settings = shared::config::Settings::load(&[], &|_| None).unwrap().access;
+        settings.tokens = vec![
+            token("a", list("1"), Role::Reader),
+            token("b", list("2"), Role::Reader),
+            token("all", StoreScope::All, Role::Reader),
+            token("operator", StoreScope::All, Role::Operator),
+        ];
+        let access = Access::new(&settings, false);
+        let request = |token: &str| {
+            Request::get("/v1/stores").header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap()
+        };
+        let of = |token: &str| {
+            let request = request(token);
+            let caller = access.admit(&request).unwrap().unwrap();
+            (caller.scope(), caller.is_operator(), caller.list().is_some())
+        };
+        assert_eq!(["a", "b"].map(of), [(1, false, true), (2, false, true)]);
+        assert_eq!(["all", "operator"].map(of), [(0, false, false), (0, true, false)]);
+        assert_eq!(access.admit(&request("c")).unwrap_err().status, 401);
+        let (open, request) = (Access::default(), request("c"));
+        let anybody = open.admit(&request).unwrap().unwrap();
+        assert_eq!((anybody.scope(), anybody.is_operator()), (0, true));
     }
 }

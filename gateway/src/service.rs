@@ -1,7 +1,6 @@
 //! The service: tower layers around the routes.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use shared::answers::response::Meta;
 use shared::model::{Ask, Document, Query};
 use shared::runtime::now_ms;
 
-use crate::access_log::{Details, Pending};
+use crate::access_log::{Details, Pending, ToList};
 use crate::app::{App, Front};
 use crate::auth::{self, Caller};
 use crate::negotiate::Format;
@@ -183,17 +182,21 @@ async fn question(
     route: &Route,
 ) -> Result<Response<ResponseBody>, Problem> {
     let asked = parameters::read(route, request.uri().query().unwrap_or_default())?;
-    // Before anything is looked up.
-    match asked {
+    // Checked before anything is looked up.
+    let mut response = match asked {
         Asked::Document(ask) => {
             caller.check(ask.stores.iter().flatten())?;
-            document(app, caller, request, &ask).await
+            document(app, caller, request, &ask).await?
         }
         Asked::Orders(ask) => {
             caller.check([&ask.store_id])?;
-            orders(app, request, &ask).await
+            orders(app, request, &ask).await?
         }
+    };
+    if caller.list().is_some() {
+        response.extensions_mut().insert(ToList);
     }
+    Ok(response)
 }
 
 async fn document(
@@ -213,8 +216,7 @@ async fn document(
     let (headers, question) = (request.headers().clone(), query.canonical());
     let write = move || represent::response(&headers, &shape, format, &question, rules, &meta, &answer);
     let mut response = app.compute().run(write).await??;
-    let limited = ask.stores.is_none() && !Arc::ptr_eq(&directory, &all);
-    response.extensions_mut().insert(Details::new(&query, &all, limited));
+    response.extensions_mut().insert(Details::new(&query, &all));
     Ok(response)
 }
 
@@ -237,7 +239,7 @@ async fn orders(
     let headers = request.headers().clone();
     let write = move || represent::response(&headers, &shape, format, &question, rules, &meta, &answer);
     let mut response = app.compute().run(write).await??;
-    response.extensions_mut().insert(Details::new(&query, &directory, false));
+    response.extensions_mut().insert(Details::new(&query, &directory));
     Ok(response)
 }
 

@@ -1,6 +1,7 @@
 //! The record of a request that is being answered. It is taken by the log when it is dropped, so a request whose client
 //! went away is there too.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, Request, Response};
@@ -18,26 +19,29 @@ use crate::auth::token::Presented;
 /// Status of a request whose client went away before there was an answer, as nginx has it.
 const CLIENT_GONE: u16 = 499;
 
-/// What a question came to; travels with its response.
+/// What a question came to; travels with its response, whoever asked it.
 #[derive(Clone, Debug)]
 pub(crate) struct Details {
-    stores: Option<Vec<String>>,
-    limited: bool,
+    /// Unless they are too many for any line.
+    stores: Option<Arc<[String]>>,
     store_count: Option<u32>,
     last_day: Option<Day>,
 }
 
 impl Details {
-    /// `directory` is that of all stores; `limited` if the question named none and its caller may not see them all.
-    pub(crate) fn new(query: &Query, directory: &Directory, limited: bool) -> Self {
+    /// `directory` is that of all stores, whatever the caller may see: days are told relative to its last one.
+    pub(crate) fn new(query: &Query, directory: &Directory) -> Self {
         Self {
-            stores: if limited { limited_stores(&query.stores) } else { few_stores(&query.stores) },
-            limited,
+            stores: limited_stores(&query.stores).map(Arc::from),
             store_count: u32::try_from(query.stores.len()).ok(),
             last_day: directory.last_day(),
         }
     }
 }
+
+/// Marks a response to somebody who may not see all stores.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ToList;
 
 /// A record that is not complete yet.
 pub(crate) struct Pending {
@@ -77,8 +81,12 @@ impl Pending {
         let cache = response.headers().get("x-cache").and_then(|value| value.to_str().ok());
         (record.outcome, record.stale) = cache.map_or((Outcome::None, false), Outcome::from_header);
         if let Some(details) = response.extensions().get::<Details>() {
-            record.stores.clone_from(&details.stores);
-            record.limited = details.limited;
+            // A question that names stores says so itself.
+            record.limited =
+                response.extensions().get::<ToList>().is_some() && !record.query.contains("stores=");
+            let named = details.stores.as_deref();
+            record.stores =
+                if record.limited { named.map(<[_]>::to_vec) } else { named.and_then(few_stores) };
             record.store_count = details.store_count;
             record.last_day = details.last_day;
         }

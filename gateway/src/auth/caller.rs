@@ -50,6 +50,14 @@ impl<'a> Caller<'a> {
         }
     }
 
+    /// A number that only callers who may see the same have in common: what is kept by the text of a request must be kept
+    /// by this, too, since "all stores" are others for each list.
+    #[must_use]
+    pub fn scope(&self) -> u64 {
+        let list = self.list().and(self.token);
+        list.map_or(0, |token| u64::try_from(token.place()).unwrap_or(u64::MAX - 1) + 1)
+    }
+
     /// Checks that all these stores are his.
     ///
     /// # Errors

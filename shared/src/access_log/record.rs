@@ -125,7 +125,7 @@ pub struct Request {
     /// The stores that the question came to, if they are few.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stores: Option<Vec<String>>,
-    /// Whether it named no stores, and came to those that its caller may see instead of all: to be taken as if it had
+    /// Whether its caller may not see all stores, so that it came to his where it named none: to be taken as if it had
     /// named `stores`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub limited: bool,
