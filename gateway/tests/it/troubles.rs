@@ -99,7 +99,9 @@ async fn a_dead_database_is_asked_by_probes_only() {
             "{}",
             ready.text()
         );
-        assert!(proxy.connections() <= 2, "{} connections", proxy.connections());
+        // A silent proxy does not hear of connections that were closed, so it cannot be asked how many there are.
+        let health = source.health().unwrap();
+        assert!(health.connections <= 2, "{health:?}");
 
         proxy.restore();
         wait_until("the database to be asked again", LIMIT, async || gateway.get(PATH).await.status == 200)
