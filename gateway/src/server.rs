@@ -113,7 +113,8 @@ where
 /// What all connections share.
 struct Server {
     routes: Routes,
-    http: Builder<Tasks>,
+    http1: Builder<Tasks>,
+    http2: Builder<Tasks>,
     tls: Option<Tls>,
     limits: Limits,
     max_body: usize,
@@ -134,9 +135,11 @@ impl Server {
         phases: watch::Receiver<Phase>,
     ) -> Self {
         let tasks = TaskTracker::new();
+        let http = http(settings, Tasks(tasks.clone()));
         Self {
             routes,
-            http: http(settings, Tasks(tasks.clone())),
+            http1: http.clone().http1_only(),
+            http2: http.http2_only(),
             tls,
             limits: Limits::of(settings),
             max_body: settings.max_body_bytes,
