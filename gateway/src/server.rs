@@ -115,7 +115,8 @@ where
 struct Server {
     routes: Routes,
     counters: Arc<Counters>,
-    http: Builder<Tasks>,
+    http1: Builder<Tasks>,
+    http2: Builder<Tasks>,
     tls: Option<Tls>,
     limits: Limits,
     max_body: usize,
@@ -136,10 +137,12 @@ impl Server {
         phases: watch::Receiver<Phase>,
     ) -> Self {
         let tasks = TaskTracker::new();
+        let http = http(settings, Tasks(tasks.clone()));
         Self {
             routes: routes(front.clone(), settings),
             counters: Arc::clone(front.counters()),
-            http: http(settings, Tasks(tasks.clone())),
+            http1: http.clone().http1_only(),
+            http2: http.http2_only(),
             tls,
             limits: Limits::of(settings),
             max_body: settings.max_body_bytes,

@@ -17,6 +17,7 @@ use tokio::net::UnixStream;
 
 use super::activity::Activity;
 use super::connection::{self, End};
+use super::heads::Version;
 use super::listening::Listener;
 use super::places::{self, Full, Place};
 use super::stream::Watched;
@@ -211,21 +212,26 @@ where
 {
     let activity = Arc::new(Activity::new(Instant::now()));
     let registered = server.register(&activity);
-    let stream = WithRefusals::new(Watched::new(stream, Arc::clone(&activity)));
+    let mut stream = Watched::new(stream, Arc::clone(&activity));
     async move {
+        let http = match connection::version(&mut stream, &server.limits, server.phases.clone()).await {
+            Some(Version::Http1) => &server.http1,
+            Some(Version::Http2) => &server.http2,
+            None => return,
+        };
+        let _held = (registered, held);
         let service = service_fn(|mut request: Request<Incoming>| {
             if let Some(peer) = peer {
                 request.extensions_mut().insert(peer);
             }
             exchange::answer(server.routes.clone(), &activity, request, server.max_body)
         });
-        let connection = std::pin::pin!(server.http.serve_connection(stream, service));
+        let connection = std::pin::pin!(http.serve_connection(WithRefusals::new(stream), service));
         match connection::drive(connection, &activity, &server.limits, server.phases.clone()).await {
             Ok(End::Closed) => {}
             Ok(end) => tracing::debug!(?end, "connection cut"),
             Err(error) => tracing::debug!(error = %error, "connection ended"),
         }
-        drop((registered, held));
     }
 }
 

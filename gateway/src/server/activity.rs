@@ -30,6 +30,11 @@ impl Limits {
         self.head.min(self.idle).min(self.write)
     }
 
+    /// For a head.
+    pub(super) fn head(&self) -> Duration {
+        self.head
+    }
+
     /// How long a connection that was asked to close may take.
     pub(super) fn closing(&self) -> Duration {
         self.write

@@ -4,9 +4,12 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::AsyncRead;
 use tokio::sync::watch;
 
 use super::activity::{Activity, Limit, Limits};
+use super::heads::Version;
+use super::stream::Watched;
 
 /// How far the gateway is with stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +35,23 @@ pub(super) enum End {
 
 /// While the gateway stops, a client that has just connected may send its first request for so long.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
+/// Which HTTP a client speaks; `None` if it does not say so in time, or the gateway stops meanwhile.
+pub(super) async fn version<S: AsyncRead + Unpin>(
+    stream: &mut Watched<S>,
+    limits: &Limits,
+    mut phase: watch::Receiver<Phase>,
+) -> Option<Version> {
+    let stopped = async {
+        let _ = phase.wait_for(|phase| *phase > Phase::Serving).await.map(|_| ());
+        tokio::time::sleep(FIRST_REQUEST).await;
+    };
+    tokio::select! {
+        version = stream.version() => version,
+        () = tokio::time::sleep(limits.head()) => None,
+        () = stopped => None,
+    }
+}
 
 /// Drives a connection to its end.
 pub(super) async fn drive<C: GracefulConnection>(

@@ -40,6 +40,15 @@ pub(super) enum Seen {
     Refused,
 }
 
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// HTTP/1, or nothing that is known.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
 impl Heads {
     pub(super) fn new() -> Self {
         Self {
@@ -51,6 +60,14 @@ impl Heads {
             length: 0,
             has_length: false,
             has_encoding: false,
+        }
+    }
+
+    /// Which HTTP it is, as soon as that is settled.
+    pub(super) fn version(&self) -> Option<Version> {
+        match self.preface {
+            None => Some(Version::Http1),
+            Some(known) => (known == PREFACE.len()).then_some(Version::Http2),
         }
     }
 
@@ -179,6 +196,14 @@ mod tests {
             let frames = [PREFACE, b"\x00\n\n\n content-length"].concat();
             assert_eq!(seen(&frames, size), (frames.clone(), vec![Seen::Http2]));
         }
+        let version = |bytes: &[u8]| {
+            let mut heads = Heads::new();
+            heads.look(&mut bytes.to_vec());
+            heads.version()
+        };
+        assert_eq!(version(PREFACE), Some(Version::Http2));
+        assert_eq!((version(&PREFACE[..20]), version(b"")), (None, None));
+        assert_eq!((version(b"P"), version(b"PO")), (None, Some(Version::Http1)));
         // What only begins as HTTP/2 does is looked at.
         assert_eq!(seen(b"PRI * HTTP/1.1\n\n", 5).1, [Seen::Refused]);
     }
