@@ -76,6 +76,7 @@ pub struct Memory {
 
 /// Redis or memory.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a few per process; a box would be followed on every read")]
 pub enum Cache {
     /// A Redis server.
     Redis(RedisCache),

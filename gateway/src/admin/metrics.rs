@@ -42,6 +42,7 @@ fn table(front: &Front) -> Vec<Metric> {
             table.extend(of_postgres(&health));
         }
     }
+    table.extend(of_access(front));
     table.extend(of_access_log(front));
     table.extend(metrics::of_process());
     table
@@ -118,9 +119,100 @@ fn of_compute(app: &App) -> Vec<Metric> {
     ]
 }
 
-/// Near cache and single flight: their gauges and counters are added here.
-fn of_near_cache(_app: &App) -> Vec<Metric> {
-    Vec::new()
+fn of_near_cache(app: &App) -> Vec<Metric> {
+    let (near, counters) = (app.near(), app.near().counters());
+    let (bytes, entries) = near.size();
+    let connected = if near.is_connected() { 1.0 } else { 0.0 };
+    let lookups = [
+        (["response", "hit"], counters.hits()),
+        (["response", "miss"], counters.misses()),
+        (["cell", "hit"], counters.cell_hits()),
+        (["cell", "miss"], counters.cell_misses()),
+    ];
+    let fills = [
+        ("kept", counters.fills()),
+        ("outdated", counters.fills_thrown_away()),
+        ("refused", counters.fills_refused()),
+    ];
+    let dropped = [
+        ("room", counters.dropped_for_room()),
+        ("age", counters.dropped_for_age()),
+        ("change", counters.outdated()),
+        ("expiry", counters.expired()),
+    ];
+    let emptied =
+        [("disconnected", counters.dropped_by_disconnection()), ("flushed", counters.dropped_by_emptying())];
+    vec![
+        Metric::gauge("near_bytes", "Bytes of what is kept near.", bytes as f64),
+        Metric::gauge("near_entries", "Entries that are kept near.", entries as f64),
+        Metric::gauge(
+            "near_told",
+            "Whether changes are told, so that something may be kept near: 1, else 0.",
+            connected,
+        ),
+        Metric::counter("near_lookups_total", "Look-ups near, by what was looked up and result.", 0)
+            .by_all(["of", "result"], lookups.map(|(labels, count)| (labels, count as f64))),
+        Metric::counter("near_fills_total", "What was to be kept near, by result.", 0)
+            .by("result", counts(fills)),
+        Metric::counter("near_dropped_total", "Entries that were kept near no longer, by reason.", 0)
+            .by("reason", counts(dropped)),
+        Metric::counter("near_emptied_total", "Times that everything near went, by reason.", 0)
+            .by("reason", counts(emptied)),
+        Metric::counter("near_changes_total", "Changes that were told, by key.", counters.changes()),
+        Metric::counter(
+            "directory_reads_total",
+            "Times that the directory was read again.",
+            counters.directory_reads(),
+        ),
+        Metric::gauge("flights", "Questions that are being answered.", app.open_flights() as f64),
+        Metric::counter(
+            "flights_total",
+            "Questions that were answered, each for all who asked.",
+            counters.flights(),
+        ),
+        Metric::counter(
+            "flight_waits_total",
+            "Requests that waited for another one's answer.",
+            counters.flight_waits(),
+        ),
+        Metric::counter(
+            "flights_failed_total",
+            "Questions that could not be answered.",
+            counters.flights_failed(),
+        ),
+        Metric::counter(
+            "flights_refused_total",
+            "Requests refused because of too many questions.",
+            counters.flights_refused(),
+        ),
+        Metric::counter(
+            "store_days_read_total",
+            "Store-days fetched because no cell was ready.",
+            counters.store_days(),
+        ),
+        Metric::counter(
+            "store_day_waits_total",
+            "Store-days that another question was fetching.",
+            counters.store_day_waits(),
+        ),
+    ]
+}
+
+fn of_access(front: &Front) -> Vec<Metric> {
+    let refused = front.access().refused();
+    let refused = [
+        ("unauthorized", refused.unauthorized),
+        ("forbidden", refused.forbidden),
+        ("limited", refused.limited),
+    ];
+    vec![
+        Metric::counter("access_refused_total", "Requests refused for who asked, by reason.", 0)
+            .by("reason", counts(refused)),
+    ]
+}
+
+fn counts<const N: usize>(by: [(&'static str, u64); N]) -> impl Iterator<Item = (&'static str, f64)> {
+    by.into_iter().map(|(label, count)| (label, count as f64))
 }
 
 fn states(breaker: &BreakerStatus) -> impl Iterator<Item = (&'static str, f64)> {
