@@ -6,7 +6,7 @@
 //! - `idle ADDRESS CONNECTIONS PID`: memory of a server before and after so many connections that send nothing;
 //! - `crowd ADDRESS PATH ASKERS`: one question, asked by so many at the same moment.
 //!
-//! `PATHS` is a file with a path per line.
+//! `PATHS` is a file with a path per line. `BENCH_TOKEN` of the environment is the token that requests bring.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -17,11 +17,11 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::client::conn::http1::SendRequest;
@@ -33,6 +33,10 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 const THINK: Duration = Duration::from_secs(1);
+
+#[allow(clippy::disallowed_methods, reason = "the bench's own argument")]
+static TOKEN: LazyLock<String> =
+    LazyLock::new(|| format!("Bearer {}", std::env::var("BENCH_TOKEN").unwrap_or_default()));
 
 #[tokio::main]
 async fn main() {
@@ -108,6 +112,7 @@ impl Client {
 
     async fn get(&mut self, path: &str) -> Answered {
         let request = Request::get(path).header(HOST, "bench").header(ACCEPT_ENCODING, "gzip");
+        let request = request.header(AUTHORIZATION, TOKEN.as_str());
         let start = Instant::now();
         let response = self.sender.send_request(request.body(Empty::new()).unwrap()).await.unwrap();
         let outcome = response.headers().get("x-cache").and_then(|value| value.to_str().ok());

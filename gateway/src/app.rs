@@ -36,6 +36,7 @@ struct Inner {
     rules: Arc<Rules>,
     max_source_store_days: usize,
     body_timeout: Duration,
+    max_body_bytes: usize,
     near: Near,
     directories: Arc<Directories>,
     flights: Arc<Flights<Flight, Arc<Represented>>>,
@@ -72,6 +73,7 @@ impl App {
             rules: Arc::new(settings.rules.clone()),
             max_source_store_days: settings.gateway.max_source_store_days,
             body_timeout: settings.gateway.body_timeout,
+            max_body_bytes: settings.gateway.max_body_bytes,
             near,
             directories,
             flights,
@@ -115,6 +117,12 @@ impl App {
     #[must_use]
     pub fn body_timeout(&self) -> Duration {
         self.inner.body_timeout
+    }
+
+    /// Most bytes of a request's body.
+    #[must_use]
+    pub fn max_body_bytes(&self) -> usize {
+        self.inner.max_body_bytes
     }
 
     /// What is kept in this gateway's memory, and what it and single flight counted.

@@ -11,7 +11,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 use shared::answers::parameters::Route;
 
-use crate::problem;
+use crate::{problem, refresh};
 
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document().to_string()));
 
@@ -32,6 +32,7 @@ fn document() -> Value {
     for route in Route::all() {
         paths.insert(route.template().to_owned(), operation::of_route(&route, &mut schemas));
     }
+    paths.insert(refresh::PATH.to_owned(), operation::refresh());
     paths.insert("/livez".to_owned(), operation::health("Whether the process is alive", &[200]));
     paths.insert(
         "/readyz".to_owned(),
@@ -49,10 +50,13 @@ fn document() -> Value {
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
+        // Without tokens in the settings nobody needs one.
+        "security": [{ "token": [] }, {}],
         "components": {
             "schemas": definitions(schemas),
             "headers": operation::headers(),
             "responses": operation::problems(&Value::from(problem)),
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
         },
     })
 }

@@ -23,8 +23,6 @@ use wish::Wish;
 pub(crate) const PATH: &str = "/v1/refresh";
 /// Its methods, for `Allow`.
 pub(crate) const METHODS: &str = "OPTIONS, POST";
-/// Longest body: 500 store names fit.
-const MAX_BODY_BYTES: usize = 64 << 10;
 
 /// Takes a refresh: 202 once the warmer will read of it.
 ///
@@ -87,15 +85,15 @@ where
     B: Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let most = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX);
+    let most = app.max_body_bytes();
     // Known before a byte of it is read, if its length is announced.
-    if body.size_hint().lower() > most {
-        return Err(Problem::body_too_large(MAX_BODY_BYTES));
+    if body.size_hint().lower() > u64::try_from(most).unwrap_or(u64::MAX) {
+        return Err(Problem::body_too_large(most));
     }
-    let body = std::pin::pin!(Limited::new(body, MAX_BODY_BYTES));
+    let body = std::pin::pin!(Limited::new(body, most));
     match tokio::time::timeout(app.body_timeout(), body.collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::body_too_large(MAX_BODY_BYTES)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::body_too_large(most)),
         Ok(Err(_)) => Err(Problem::body_broken()),
         Err(_) => Err(Problem::body_timeout()),
     }

@@ -11,14 +11,17 @@ use super::parameters;
 use crate::represent;
 
 /// Status and name of every problem that a question may have.
-const PROBLEMS: [(u16, &str, &str); 12] = [
+const PROBLEMS: [(u16, &str, &str); 15] = [
     (400, "BadParameters", "Bad parameters, all of them at once"),
     (401, "Unauthorized", "No token, or one that is not known"),
     (403, "Forbidden", "A store that the token is not for"),
     (404, "NotFound", "No such path or store"),
     (405, "WrongMethod", "The path does not have this method"),
     (406, "NotAcceptable", "None of the representations is acceptable"),
+    (408, "BodyTooSlow", "The body did not come in time"),
+    (413, "BodyTooLarge", "The body is larger than gateway.max_body_bytes"),
     (414, "UriTooLong", "The URL is longer than 64 KiB"),
+    (415, "NotJson", "The body is not of a kind that is taken"),
     (422, "TooMuch", "The range is too long, or too many stores are named"),
     (429, "TooMany", "More requests than the token may send"),
     (431, "HeadersTooLarge", "The header lines are too large"),
@@ -27,6 +30,8 @@ const PROBLEMS: [(u16, &str, &str); 12] = [
 ];
 /// Problems that any request may have.
 const ALWAYS: [u16; 3] = [401, 429, 500];
+/// Problems of requests with a body.
+const OF_BODIES: [u16; 3] = [408, 413, 415];
 
 /// A path that answers a question.
 pub(super) fn of_route(route: &Route, schemas: &mut SchemaGenerator) -> Value {
@@ -65,9 +70,7 @@ pub(super) fn of_route(route: &Route, schemas: &mut SchemaGenerator) -> Value {
     );
     responses
         .insert("304".to_owned(), json!({ "description": "The client has it already", "headers": named }));
-    for (status, name, _) in PROBLEMS {
-        responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }));
-    }
+    add(&mut responses, |status| !OF_BODIES.contains(&status));
     json!({ "get": {
         "operationId": route.kind(),
         "summary": summary,
@@ -91,7 +94,7 @@ pub(super) fn health(summary: &str, statuses: &[u16]) -> Value {
         .iter()
         .map(|status| (status.to_string(), json!({ "description": "In plain words", "content": text })))
         .collect();
-    add_always(&mut responses);
+    add(&mut responses, |status| ALWAYS.contains(&status));
     json!({ "get": { "summary": summary, "responses": responses } })
 }
 
@@ -100,12 +103,42 @@ pub(super) fn description() -> Value {
     let json = json!({ "application/json": { "schema": { "type": "object" } } });
     let mut responses = Map::new();
     responses.insert("200".to_owned(), json!({ "description": "OpenAPI 3.1", "content": json }));
-    add_always(&mut responses);
+    add(&mut responses, |status| ALWAYS.contains(&status));
     json!({ "get": { "summary": "The description of this API", "responses": responses } })
 }
 
-fn add_always(responses: &mut Map<String, Value>) {
-    for (status, name, _) in PROBLEMS.iter().filter(|(status, ..)| ALWAYS.contains(status)) {
+/// A wish for fresh answers.
+pub(super) fn refresh() -> Value {
+    let day = json!({ "type": ["string", "null"], "format": "date", "pattern": parameters::DAY });
+    let store = json!({ "type": "string", "minLength": 1 });
+    let wish = json!({
+        "type": "object", "additionalProperties": false,
+        "properties": {
+            "stores": { "type": ["array", "null"], "items": store, "minItems": 1, "description": "Ids; without them: all." },
+            "from": day, "to": day,
+        },
+    });
+    let taken = json!({
+        "type": "object", "additionalProperties": false, "required": ["requested_at"],
+        "properties": { "requested_at": { "type": "integer", "description": "Milliseconds since 1970." } },
+    });
+    let of_json = |schema: Value| json!({ "application/json": { "schema": schema } });
+    let mut responses = Map::new();
+    responses.insert(
+        "202".to_owned(),
+        json!({ "description": "The warmer will read of it", "content": of_json(taken) }),
+    );
+    add(&mut responses, |_| true);
+    json!({ "post": {
+        "operationId": "refresh",
+        "summary": "Wish for fresh answers of stores and days",
+        "requestBody": { "required": true, "content": of_json(wish) },
+        "responses": responses,
+    }})
+}
+
+fn add(responses: &mut Map<String, Value>, which: impl Fn(u16) -> bool) {
+    for (status, name, _) in PROBLEMS.iter().filter(|(status, ..)| which(*status)) {
         responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }));
     }
 }

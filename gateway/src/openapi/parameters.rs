@@ -10,6 +10,9 @@ const CURSOR: &str = concat!(
     "%(C[2-9A-F]|D[0-9A-F])%[89AB][0-9A-F]|%E[1-9A-CE-F](%[89AB][0-9A-F]){2}|%F[1-3](%[89AB][0-9A-F]){3})*$"
 );
 
+/// A day that can be named, but for those that the calendar lacks.
+pub(super) const DAY: &str = "^(19[7-9]|20[0-9]|21[0-9])[0-9]-[0-9]{2}-[0-9]{2}$";
+
 /// The parameters of a route's path and query.
 pub(super) fn of(route: &Route) -> Vec<Value> {
     let path = matches!(route, Route::Orders(_)).then(|| {
@@ -55,7 +58,7 @@ fn parameter(route: &Route, name: &str) -> Value {
 }
 
 fn day() -> Value {
-    json!({ "type": "string", "format": "date", "pattern": "^(19[7-9]|20[0-9]|21[0-9])[0-9]-[0-9]{2}-[0-9]{2}$" })
+    json!({ "type": "string", "format": "date", "pattern": DAY })
 }
 
 fn sort(route: &Route) -> Value {
