@@ -29,6 +29,8 @@ use crate::refusal::WithRefusals;
 
 /// Wait after a failed accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Time without a failed accept after which all is well again.
+const CALM: Duration = Duration::from_secs(1);
 /// Clients without a place that are told so at the same time; more are only closed.
 const MAX_TOLD: usize = 128;
 
@@ -114,6 +116,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 #[derive(Debug, Default)]
 struct Troubles {
     failed: u64,
+    last_failed: Option<Instant>,
     full: bool,
 }
 
@@ -123,12 +126,15 @@ impl Troubles {
             tracing::warn!(error = %error, "connections cannot be accepted; check the limit of open files (LimitNOFILE=)");
         }
         self.failed += 1;
+        self.last_failed = Some(Instant::now());
     }
 
+    /// A connection was accepted. One that finds the last free file says nothing of the next one.
     fn over(&mut self) {
-        if self.failed > 0 {
+        if self.last_failed.is_some_and(|last| last.elapsed() >= CALM) {
             tracing::info!(failed = self.failed, "connections are accepted again");
             self.failed = 0;
+            self.last_failed = None;
         }
     }
 
