@@ -1,8 +1,8 @@
 //! The near cache: what this gateway keeps in its own memory, kept right by being told what changes.
 //!
-//! - [`Near`]: responses as they are sent, decoded cells and partials, and which response a request came to, all in one
-//!   bounded cache. moka: its TinyLFU keeps what is asked for most, it weighs entries, forgets them by age, and a look
-//!   takes no lock that a writer holds long.
+//! - [`Near`]: responses as they are sent, and which response a request came to; decoded cells and partials. Each of the two
+//!   has half of the bytes (`room`): one question about all stores reads more cells than there is room for, and would
+//!   drive out every response.
 //! - `pieces`: its decoded cells and partials.
 //! - `epochs`: what changed when, so that nothing is kept or used that was read before a change.
 //! - `tracking`: what [`shared::cache::Cache::watch`] tells becomes epochs, and the directory is read again.
@@ -11,13 +11,12 @@ mod counters;
 mod entries;
 mod epochs;
 mod pieces;
+mod room;
 mod tracking;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use moka::notification::RemovalCause;
-use moka::sync::Cache;
 use shared::access_log::Outcome;
 use shared::config::NearSettings;
 use shared::keys::Keys;
@@ -26,19 +25,17 @@ use tokio::sync::Notify;
 use crate::represent::Represented;
 pub(crate) use counters::Count;
 pub use counters::Counters;
-use entries::{Entry, KeptResponse, Key, Memo, Weighed};
+use entries::{Entry, KeptResponse, Key, Memo};
 use epochs::Epochs;
 pub(crate) use epochs::{Epoch, Watched};
 pub(crate) use pieces::ReadIn;
+use room::Room;
 
 /// A response that is past its soft expiry when it is filled is sent from near for so long: while nothing newer is to be
 /// had, not every request looks for it.
 const STALE_MS: i64 = 1_000;
 /// What was read from the source is kept for so long: nobody may be there to tell of its changes.
 const SOURCE_MS: i64 = 10_000;
-/// Writes that wait in the cache's queue may exceed its bound by this part of it.
-const PENDING_PART: u64 = 16;
-
 const RESPONSE: u8 = 0;
 const MEMO: u8 = 1;
 
@@ -52,10 +49,10 @@ pub struct Near {
 struct Inner {
     enabled: bool,
     keys: Keys,
-    entries: Cache<Key, Weighed>,
-    max_bytes: u64,
-    /// Bytes written since the bound was last enforced.
-    pending: AtomicU64,
+    /// Responses, and which of them requests came to.
+    responses: Room,
+    /// Cells and partials.
+    pieces: Room,
     epochs: Epochs,
     /// Whether changes are told.
     connected: AtomicBool,
@@ -71,23 +68,13 @@ impl Near {
     #[must_use]
     pub fn new(settings: &NearSettings, keys: Keys) -> Self {
         let counters = Arc::new(Counters::default());
-        let counted = Arc::clone(&counters);
-        let entries = Cache::builder()
-            .max_capacity(settings.bytes)
-            .weigher(|_: &Key, weighed: &Weighed| weighed.size)
-            .time_to_live(settings.max_age)
-            .eviction_listener(move |_, _, cause| match cause {
-                RemovalCause::Size => counted.add(Count::dropped_for_room, 1),
-                RemovalCause::Expired => counted.add(Count::dropped_for_age, 1),
-                RemovalCause::Explicit | RemovalCause::Replaced => {}
-            })
-            .build();
+        let room = || Room::new(settings.bytes / 2, settings.max_age, &counters);
+        let (responses, pieces) = (room(), room());
         let inner = Inner {
             enabled: settings.enabled,
             keys,
-            entries,
-            max_bytes: settings.bytes,
-            pending: AtomicU64::default(),
+            responses,
+            pieces,
             epochs: Epochs::default(),
             connected: AtomicBool::default(),
             session: AtomicU64::default(),
@@ -106,8 +93,8 @@ impl Near {
     /// Bytes and number of what is kept now.
     #[must_use]
     pub fn size(&self) -> (u64, u64) {
-        self.inner.entries.run_pending_tasks();
-        (self.inner.entries.weighted_size(), self.inner.entries.entry_count())
+        let (responses, pieces) = (self.inner.responses.size(), self.inner.pieces.size());
+        (responses.0 + pieces.0, responses.1 + pieces.1)
     }
 
     /// Whether it is on and changes are told: else nothing is used or kept.
@@ -147,16 +134,12 @@ impl Near {
         Watched::new([self.inner.keys.store_version(store_id)], false)
     }
 
-    fn entry(&self, key: Key) -> Option<Entry> {
-        self.inner.entries.get(&key).map(|weighed| weighed.entry)
-    }
-
     /// The response that a request came to before, by what of the request decides.
     pub(crate) fn of_request(&self, request: &[u8], now: i64) -> Option<Arc<Represented>> {
         if !self.is_connected() {
             return None;
         }
-        let Some(Entry::Memo(memo)) = self.entry(Key::of(MEMO, request)) else { return None };
+        let Some(Entry::Memo(memo)) = self.inner.responses.get(Key::of(MEMO, request)) else { return None };
         if *memo.request != *request {
             return None;
         }
@@ -177,7 +160,7 @@ impl Near {
         if !self.is_connected() {
             return None;
         }
-        let Some(Entry::Response(kept)) = self.entry(key) else { return None };
+        let Some(Entry::Response(kept)) = self.inner.responses.get(key) else { return None };
         if *kept.represented.identity != *identity {
             return None;
         }
@@ -201,7 +184,7 @@ impl Near {
         let identity = Arc::clone(&represented.identity);
         let response = Key::of(RESPONSE, &identity);
         let memo = Memo { request: request.into(), identity, response, epoch };
-        self.keep(Key::of(MEMO, request), Entry::Memo(Arc::new(memo)));
+        self.inner.responses.keep(Key::of(MEMO, request), Entry::Memo(Arc::new(memo)));
     }
 
     /// Keeps a response that was made of what was read since `epoch`.
@@ -221,7 +204,7 @@ impl Near {
         }
         let key = Key::of(RESPONSE, &represented.identity);
         let kept = KeptResponse { represented: Arc::clone(represented), watched, epoch, until };
-        self.keep(key, Entry::Response(Arc::new(kept)));
+        self.inner.responses.keep(key, Entry::Response(Arc::new(kept)));
     }
 
     /// Whether what was read since `epoch` may be kept.
@@ -232,25 +215,5 @@ impl Near {
         }
         self.inner.counters.add(Count::fills_thrown_away, 1);
         None
-    }
-
-    fn keep(&self, key: Key, entry: Entry) {
-        let Inner { entries, max_bytes, pending, counters, .. } = &*self.inner;
-        let most_pending = max_bytes / PENDING_PART;
-        let Some(weight) = u32::try_from(entry.size()).ok().filter(|size| u64::from(*size) <= most_pending)
-        else {
-            counters.add(Count::fills_refused, 1);
-            return;
-        };
-        let size = u64::from(weight);
-        if !matches!(entry, Entry::Memo(_)) {
-            counters.add(Count::fills, 1);
-        }
-        entries.insert(key, Weighed { size: weight, entry });
-        // The cache enforces its bound now and then; with large entries that would be too late.
-        if pending.fetch_add(size, Ordering::Relaxed) + size > most_pending {
-            pending.store(0, Ordering::Relaxed);
-            entries.run_pending_tasks();
-        }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct ReadIn {
 
 impl Near {
     fn piece(&self, kind: u8, of: Of<'_>, now: i64) -> Option<Arc<KeptPiece>> {
-        let found = self.is_connected().then(|| self.entry(of.key(kind))).flatten();
+        let found = self.is_connected().then(|| self.inner.pieces.get(of.key(kind))).flatten();
         let usable = |kept: &Arc<KeptPiece>| {
             Of { store_id: &kept.store_id, from: kept.from, to: kept.to } == of
                 && now < kept.until
@@ -55,7 +55,7 @@ impl Near {
             epoch,
             until,
         };
-        self.keep(of.key(kind), Entry::Piece(Arc::new(kept)));
+        self.inner.pieces.keep(of.key(kind), Entry::Piece(Arc::new(kept)));
     }
 
     /// A day cell; an empty one if the store has no lines on that day.

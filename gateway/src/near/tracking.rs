@@ -58,14 +58,16 @@ impl Near {
             }
             Change::Everything => {
                 self.inner.epochs.everything_moved();
-                self.inner.entries.invalidate_all();
+                self.inner.responses.clear();
+                self.inner.pieces.clear();
                 counters.add(Count::dropped_by_emptying, 1);
                 self.inner.directory.notify_one();
             }
             Change::Disconnected => {
                 self.inner.connected.store(false, Ordering::SeqCst);
                 self.inner.epochs.everything_moved();
-                self.inner.entries.invalidate_all();
+                self.inner.responses.clear();
+                self.inner.pieces.clear();
                 counters.add(Count::dropped_by_disconnection, 1);
             }
         }
