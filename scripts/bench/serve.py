@@ -23,6 +23,8 @@ import questions
 from servers import free_port, program, servers, wait
 
 STORES = [str(1001 + number) for number in range(100)]
+# The first of them get 30,000 lines in 30 days for the cold questions.
+LARGE = 8
 QUESTIONS, REQUESTS, CONNECTIONS = 10_000, 100_000, 64
 ROUNDS, SECONDS = 3, 5
 # What every request brings; its rate is that of a balancer, not of a person.
@@ -163,9 +165,7 @@ def main():
 
 def run(programs, bench, folder, psql, url, redis_port):
     environment = {"HOTSHELF_POSTGRES_URL": url, "HOTSHELF_REDIS_URL": f"redis://127.0.0.1:{redis_port}"}
-    subprocess.run([f"{programs}/loadtest", "generate", "--stores", str(len(STORES)), "--days", "60", "--lines", "60000",
-                    "--into", "postgres", "--yes"], check=True, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
-    subprocess.run([*psql, "-c", "VACUUM ANALYZE orders"], check=True)
+    generate(programs, environment, psql, len(STORES), 60, 6_000)
     paths = questions.different(QUESTIONS, STORES, 1)
     order = questions.zipf(paths, REQUESTS, 2)
     with contextlib.ExitStack() as stack:
@@ -183,7 +183,15 @@ def run(programs, bench, folder, psql, url, redis_port):
         clients(bench, folder, paths, near)
         composed(folder, near, redis)
         dropped(near, redis)
+    generate(programs, environment, psql, LARGE, 30, 30_000)
     crowd(programs, bench, folder, environment, redis_port)
+
+
+def generate(programs, environment, psql, stores, days, lines):
+    subprocess.run([f"{programs}/loadtest", "generate", "--stores", str(stores), "--days", str(days), "--lines", str(lines),
+                    "--into", "postgres", "--yes"], check=True, env={**os.environ, **environment},
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([*psql, "-c", "VACUUM ANALYZE orders"], check=True)
 
 
 def warm(programs, folder, environment, redis_port, paths, stack):
@@ -346,7 +354,7 @@ def crowd(programs, bench, folder, environment, redis_port):
             if status != 200 or not headers["X-Cache"].startswith("source"):
                 sys.exit(f"error: a cold diagnosis is {status} from {headers['X-Cache']}")
         before = metric(server, "store_days_read_total"), metric(server, "flights_total")
-        one = measure(bench, "crowd", f"127.0.0.1:{server.port}", f"/v1/diagnosis?stores={STORES[50]}", 1_000)
+        one = measure(bench, "crowd", f"127.0.0.1:{server.port}", f"/v1/diagnosis?stores={STORES[LARGE - 1]}", 1_000)
         print(f"\na cold store's diagnosis from PostgreSQL, 30,000 lines: {statistics.median(cold):.0f} ms, max {max(cold):.0f}")
         print(f"1,000 askers of one cold question: {one['answers']['statuses']}, {one['answers']['outcomes']}, the last "
               f"{one['last_after_first_ms']:.0f} ms after the first")
