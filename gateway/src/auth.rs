@@ -26,7 +26,8 @@ use crate::problem::Problem;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
 
-/// Paths that everybody may ask, as often as he likes: what watches the service has no token.
+/// Paths that everybody may ask, as often as he likes, and that are not logged: what watches the service has no token, and
+/// the description says how to bring one.
 #[must_use]
 pub fn is_free(path: &str) -> bool {
     matches!(path, "/livez" | "/readyz" | "/openapi.json")
@@ -97,7 +98,7 @@ impl Access {
         Refused { unauthorized: count(unauthorized), forbidden: count(forbidden), limited: count(limited) }
     }
 
-    /// Who asks; `None` for what everybody may ask: health, and OPTIONS, which browsers send without a token.
+    /// Who asks; `None` for what everybody may ask: health, the description, and OPTIONS, which browsers send without a token.
     ///
     /// # Errors
     /// 401 if there are tokens and none of them was brought; 429 if too much is asked.

@@ -217,3 +217,38 @@ impl Near {
         None
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use shared::cache::Change;
+    use shared::cells::DayCell;
+    use shared::config::Settings;
+    use shared::model::{DataVersion, Day};
+
+    #[test]
+    fn more_cells_than_fit_drive_out_no_response() {
+        let mut settings = Settings::load(&[], &|_| None).unwrap().near;
+        settings.bytes = 1 << 20;
+        let near = Near::new(&settings, Keys::default());
+        near.told(Change::Connected);
+        let epoch = near.begin();
+        let memo = Memo {
+            request: b"/v1/stores".as_slice().into(),
+            identity: Arc::from(b"stores".as_slice()),
+            response: Key::of(RESPONSE, b"stores"),
+            epoch: epoch.unwrap(),
+        };
+        let key = Key::of(MEMO, b"/v1/stores");
+        near.inner.responses.keep(key, Entry::Memo(Arc::new(memo)));
+        let (cell, read) = (Arc::new(DayCell::default()), ReadIn { epoch, source_at: None });
+        for day in 0..20_000 {
+            near.keep_day_cell(("1001", Day(day)), DataVersion::default(), &cell, read);
+        }
+        let (bytes, entries) = near.size();
+        assert!(bytes <= settings.bytes && entries < 10_000, "{bytes} bytes, {entries} entries");
+        assert!(near.counters().dropped_for_room() > 10_000);
+        assert!(near.inner.responses.get(key).is_some());
+    }
+}

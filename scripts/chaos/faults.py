@@ -14,6 +14,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from load import Load
+from orders import rows
 from servers import both, free_port, wait
 
 STORES, DAYS, LINES, CAP = 8, 14, 6, 4
@@ -29,13 +30,6 @@ admin_listen = ""
 path = "{log}"
 [log]
 filter = "info"
-"""
-ROWS = f"""
-INSERT INTO orders (order_id, store_id, store_name, ordered_at, channel, product_name, barcode, category1, quantity, list_price,
-                    paid_price, cost, gross_profit, stock)
-SELECT 'o' || n, 's' || s, 'Store ' || s, timestamp '2026-03-01 08:00' + d * interval '1 day' + n * interval '7 minutes',
-       CASE n % 3 WHEN 0 THEN '自营' ELSE '' END, 'p' || n % 17, 'b' || n % 17, 'c' || n % 3, 1 + n % 3, 10, 8 + n % 2, 5, 3, n
-FROM generate_series(1, {STORES}) s, generate_series(0, {DAYS - 1}) d, generate_series(1, {LINES}) n
 """
 READER = "CREATE USER gateway_reader IN ROLE hotshelf_reader"
 WARM = ["/v1/metrics/overview", "/v1/metrics/trend", "/v1/metrics/channels", "/v1/metrics/stores", "/v1/stores",
@@ -251,7 +245,7 @@ def small_disk(folder):
 
 
 async def run(bin_folder, rate, wanted, folder, postgres, redis):
-    subprocess.run([*postgres.psql, "-f", "config/schema.sql", "-c", ROWS, "-c", READER], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*postgres.psql, "-f", "config/schema.sql", "-c", rows(STORES, DAYS, LINES), "-c", READER], check=True, stdout=subprocess.DEVNULL)
     gateway = Gateway(bin_folder, folder, postgres, redis)
     gateway.warm()
     failed = False

@@ -13,6 +13,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from entries import Damaged, Redis, decode
+from orders import rows
 from servers import servers, wait
 
 STORES, DAYS, LINES = 20, 20, 40
@@ -32,13 +33,6 @@ interval = "1s"
 state = "{state}"
 [log]
 filter = "info"
-"""
-ROWS = f"""
-INSERT INTO orders (order_id, store_id, store_name, ordered_at, channel, product_name, barcode, category1, quantity, list_price,
-                    paid_price, cost, gross_profit, stock)
-SELECT 'o' || n, 's' || s, 'Store ' || s, timestamp '2026-03-01 08:00' + d * interval '1 day' + n * interval '7 minutes',
-       CASE n % 3 WHEN 0 THEN '自营' ELSE '' END, 'p' || n % 17, 'b' || n % 17, 'c' || n % 3, 1 + n % 3, 10, 8 + n % 2, 5, 3, n
-FROM generate_series(1, {STORES}) s, generate_series(0, {DAYS - 1}) d, generate_series(1, {LINES}) n
 """
 
 
@@ -164,7 +158,7 @@ def main():
 
 
 def run(warmer, kills, seed, modes, folder, psql, url, redis_port):
-    subprocess.run([*psql, "-f", "config/schema.sql", "-c", ROWS, "-f", "config/changes.sql", "-c",
+    subprocess.run([*psql, "-f", "config/schema.sql", "-c", rows(STORES, DAYS, LINES), "-f", "config/changes.sql", "-c",
                     "SELECT hotshelf_watch('orders')"], check=True, stdout=subprocess.DEVNULL)
     (folder / "state").mkdir()
     commands = {}

@@ -39,7 +39,7 @@ impl Near {
         }
     }
 
-    fn told(&self, change: Change) {
+    pub(super) fn told(&self, change: Change) {
         let counters = &self.inner.counters;
         match change {
             Change::Connected => {

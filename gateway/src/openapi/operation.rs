@@ -28,8 +28,8 @@ const PROBLEMS: [(u16, &str, &str); 15] = [
     (500, "Internal", "An internal error"),
     (503, "Unavailable", "What is missing cannot be computed now"),
 ];
-/// Problems that any request may have.
-const ALWAYS: [u16; 3] = [401, 429, 500];
+/// Problems of paths that need no token.
+const OF_FREE: [u16; 2] = [500, 503];
 /// Problems of requests with a body.
 const OF_BODIES: [u16; 3] = [408, 413, 415];
 
@@ -94,8 +94,9 @@ pub(super) fn health(summary: &str, statuses: &[u16]) -> Value {
         .iter()
         .map(|status| (status.to_string(), json!({ "description": "In plain words", "content": text })))
         .collect();
-    add(&mut responses, |status| ALWAYS.contains(&status));
-    json!({ "get": { "summary": summary, "responses": responses } })
+    // Its own 503 says why in plain words.
+    add(&mut responses, |status| OF_FREE.contains(&status) && !statuses.contains(&status));
+    json!({ "get": { "summary": summary, "security": [], "responses": responses } })
 }
 
 /// This description itself.
@@ -103,8 +104,8 @@ pub(super) fn description() -> Value {
     let json = json!({ "application/json": { "schema": { "type": "object" } } });
     let mut responses = Map::new();
     responses.insert("200".to_owned(), json!({ "description": "OpenAPI 3.1", "content": json }));
-    add(&mut responses, |status| ALWAYS.contains(&status));
-    json!({ "get": { "summary": "The description of this API", "responses": responses } })
+    add(&mut responses, |status| OF_FREE.contains(&status));
+    json!({ "get": { "summary": "The description of this API", "security": [], "responses": responses } })
 }
 
 /// A wish for fresh answers.
