@@ -39,6 +39,9 @@ struct Cli {
     /// Address and port
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: String,
+    /// Listen where other machines can connect although there are no tokens, as access.insecure
+    #[arg(long)]
+    insecure: bool,
     /// Settings file; later ones override earlier ones
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
@@ -75,6 +78,11 @@ async fn run(cli: Cli, mut settings: Settings) -> anyhow::Result<ExitCode> {
     // Listens at once: /livez answers while the rest gets ready.
     let listener = gateway::cli::bind(&cli.listen).await?;
     let address = listener.local_addr()?;
+    let (has_tokens, insecure) =
+        (!settings.access.tokens.is_empty(), cli.insecure || settings.access.insecure);
+    if let Err(error) = gateway::server::may_listen(&[address], has_tokens, insecure) {
+        return Ok(program::wrong_settings(&error));
+    }
     // One machine without a database behind it: keep every day that the files have, as far as memory goes.
     settings.retention_days = settings.retention_days.max(366);
     let cache = Cache::Memory(MemoryCache::new(cli.memory.0));
