@@ -64,7 +64,7 @@ async fn measure(what: &str, front: &Front) {
             .unwrap()
     };
     for at in 0..2 * QUESTIONS {
-        let Ok(response) = gateway::service::handle(front.clone(), request(at), limit).await;
+        let response = gateway::service::handle(front, None, request(at), limit).await;
         assert_eq!(response.status(), 200);
     }
     let start = Instant::now();
@@ -74,7 +74,7 @@ async fn measure(what: &str, front: &Front) {
     let building = start.elapsed();
     let start = Instant::now();
     for at in 0..REQUESTS as usize {
-        let Ok(response) = gateway::service::handle(front.clone(), request(at), limit).await;
+        let response = gateway::service::handle(front, None, request(at), limit).await;
         assert_eq!(response.headers()["x-cache"], "near");
     }
     let each = (start.elapsed().saturating_sub(building)) / REQUESTS;

@@ -1,24 +1,26 @@
-//! The access log's writer: requests hand their records to a bounded queue and never wait; a thread of its own writes
-//! them in batches (`access_log/writer.rs`) to a file that it rotates (`access_log/file.rs`). Format:
-//! `docs/access-log.md`.
+//! The access log's writer: requests add their lines to what waits (`access_log/queue.rs`, bounded) and never wait
+//! themselves; a thread of its own writes them in batches (`access_log/writer.rs`) to a file that it rotates
+//! (`access_log/file.rs`). Format: `docs/access-log.md`.
 
 mod file;
 mod pending;
+mod queue;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use shared::access_log::{Event, MAX_LINE_BYTES, Refresh};
+use shared::access_log::{Event, Refresh, RequestLine, line};
 use shared::config::AccessLogSettings;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use file::LogFile;
-pub(crate) use pending::{Details, Pending, ToList};
+pub(crate) use pending::{Details, Pending};
+use queue::{Queue, Written};
 
-/// Bytes that a record takes beside its texts, about.
-const RECORD_BYTES: usize = 400;
+/// About as long as most lines.
+const LINE_BYTES: usize = 512;
 
 /// Why a refresh was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,10 +65,9 @@ pub struct AccessLog {
 
 #[derive(Debug)]
 struct Open {
-    queue: mpsc::Sender<Message>,
+    queue: Arc<Queue>,
     shared: Arc<Shared>,
     instance: String,
-    queue_bytes: usize,
     drain_timeout: Duration,
     confirm_timeout: Duration,
 }
@@ -74,8 +75,6 @@ struct Open {
 /// What handles and writer both see.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Bytes of the records that wait.
-    waiting: AtomicUsize,
     written: AtomicU64,
     written_bytes: AtomicU64,
     dropped: AtomicU64,
@@ -85,19 +84,10 @@ struct Shared {
     failing: AtomicBool,
 }
 
-/// Tells whether a line was written; dropped if it never will be.
-type Written = oneshot::Sender<bool>;
-
-#[derive(Debug)]
-enum Message {
-    Record {
-        event: Box<Event>,
-        bytes: usize,
-        /// Who waits to hear whether it was written.
-        written: Option<Written>,
-    },
-    /// Everything before it is to be written, then the thread ends.
-    Stop(oneshot::Sender<()>),
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.queue.stop(None);
+    }
 }
 
 impl AccessLog {
@@ -114,17 +104,16 @@ impl AccessLog {
     /// If the thread cannot be started.
     pub fn start(settings: &AccessLogSettings, address: &str) -> std::io::Result<Self> {
         let Some(path) = settings.path.clone() else { return Ok(Self::off()) };
-        let (queue, records) = mpsc::channel(settings.queue);
+        let queue = Arc::new(Queue::new(settings.queue, settings.queue_bytes));
         let shared = Arc::new(Shared::default());
         let file = LogFile::new(path, settings.max_size, settings.max_age, settings.keep);
-        let writer = writer::Writer::new(file, records, Arc::clone(&shared));
+        let writer = writer::Writer::new(file, Arc::clone(&queue), Arc::clone(&shared));
         // Not joined: a disk that hangs must not keep the process from ending.
         std::thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run())?;
         let open = Open {
             queue,
             shared,
             instance: settings.instance.clone().unwrap_or_else(|| address.to_owned()),
-            queue_bytes: settings.queue_bytes,
             drain_timeout: settings.drain_timeout,
             confirm_timeout: settings.confirm_timeout,
         };
@@ -151,15 +140,19 @@ impl AccessLog {
         }
     }
 
-    /// Takes the record of a request, or drops and counts it. Never waits.
-    pub(crate) fn record(&self, mut request: shared::access_log::Request) {
+    /// Takes the line of a request, or drops and counts it. Never waits.
+    pub(crate) fn record(&self, request: RequestLine<'_>) {
         let Some(open) = &self.open else { return };
-        request.instance = Some(open.instance.clone());
-        let stores =
-            request.stores.iter().flatten().map(|store| store.len() + size_of::<String>()).sum::<usize>();
-        let bytes = RECORD_BYTES + request.path.len() + request.query.len() + stores;
-        if open.queue(Event::Request(request), bytes, None).is_err() {
-            open.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        let request = RequestLine { instance: Some(&open.instance), ..request };
+        let mut text = Vec::with_capacity(LINE_BYTES);
+        match line::write_request(&request, &mut text) {
+            Ok(()) if open.queue.push(&text, None) => {}
+            Ok(()) => _ = open.shared.dropped.fetch_add(1, Ordering::Relaxed),
+            Err(error) => {
+                // Targets are cut and names bounded, so this is a mistake of the program.
+                open.shared.failed.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(error = %error, "a request cannot be written as a line of the access log");
+            }
         }
     }
 
@@ -192,14 +185,9 @@ impl AccessLog {
             return Err(NotTaken::Failing);
         }
         refresh.instance = Some(open.instance.clone());
-        let stores =
-            refresh.stores.iter().flatten().map(|store| store.len() + size_of::<String>()).sum::<usize>();
-        let event = Event::Refresh(refresh);
-        // Refreshes are rare: writing one to see its length costs nothing.
-        if stores > MAX_LINE_BYTES || shared::access_log::line::write(&event, &mut Vec::new()).is_err() {
-            return Err(NotTaken::TooLong);
-        }
-        open.queue(event, RECORD_BYTES + stores, written).map_err(|_| NotTaken::Full)
+        let mut text = Vec::with_capacity(LINE_BYTES);
+        line::write(&Event::Refresh(refresh), &mut text).map_err(|_| NotTaken::TooLong)?;
+        if open.queue.push(&text, written) { Ok(()) } else { Err(NotTaken::Full) }
     }
 
     /// Writes what waits, and ends the writer; at most for the time that the settings give it.
@@ -207,10 +195,9 @@ impl AccessLog {
         let Some(open) = &self.open else { return };
         let finished = async {
             let (done, written) = oneshot::channel();
+            open.queue.stop(Some(done));
             // A writer that has ended already has written everything.
-            if open.queue.send(Message::Stop(done)).await.is_ok() {
-                let _ = written.await;
-            }
+            let _ = written.await;
         };
         if tokio::time::timeout(open.drain_timeout, finished).await.is_err() {
             tracing::warn!(
@@ -218,21 +205,5 @@ impl AccessLog {
                 "the access log could not be written in time; its last lines are lost"
             );
         }
-    }
-}
-
-/// The queue has no room.
-struct NoRoom;
-
-impl Open {
-    fn queue(&self, event: Event, bytes: usize, written: Option<Written>) -> Result<(), NoRoom> {
-        let waiting = self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
-        let fits = waiting.saturating_add(bytes) <= self.queue_bytes;
-        let message = Message::Record { event: Box::new(event), bytes, written };
-        if fits && self.queue.try_send(message).is_ok() {
-            return Ok(());
-        }
-        self.shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
-        Err(NoRoom)
     }
 }

@@ -17,6 +17,7 @@ use crate::auth::Access;
 use crate::directory::Directories;
 use crate::flight::Flights;
 use crate::flight::store_days::Fetching;
+use crate::known::KnownQuestions;
 use crate::near::{Epoch, Near};
 use crate::observe::Counters;
 use crate::problem::Problem;
@@ -38,6 +39,7 @@ struct Inner {
     body_timeout: Duration,
     max_body_bytes: usize,
     near: Near,
+    known: KnownQuestions,
     directories: Arc<Directories>,
     flights: Arc<Flights<Flight, Arc<Represented>>>,
     fetching: Arc<Fetching>,
@@ -75,6 +77,7 @@ impl App {
             body_timeout: settings.gateway.body_timeout,
             max_body_bytes: settings.gateway.max_body_bytes,
             near,
+            known: KnownQuestions::new(settings.gateway.known_bytes),
             directories,
             flights,
             fetching,
@@ -135,6 +138,16 @@ impl App {
     #[must_use]
     pub fn open_flights(&self) -> usize {
         self.inner.flights.len()
+    }
+
+    /// Questions that came before, as they were understood.
+    pub(crate) fn known(&self) -> &KnownQuestions {
+        &self.inner.known
+    }
+
+    /// All stores, if that is known without asking anybody.
+    pub(crate) fn known_directory(&self) -> Option<Arc<Directory>> {
+        self.inner.directories.good()
     }
 
     pub(crate) fn flights(&self) -> &Arc<Flights<Flight, Arc<Represented>>> {

@@ -7,24 +7,21 @@ mod caller;
 pub mod rate;
 pub mod token;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Method, Request};
+use shared::access_log::token_id;
 use shared::config::AccessSettings;
 
 pub use caller::Caller;
 use caller::Views;
 use rate::Limiter;
-use token::{Presented, Tokens};
+use token::{Presented, Token, Tokens};
 
 use crate::problem::Problem;
-
-/// Address of the peer of a connection; the server puts it into the extensions of each request. Without one (a Unix
-/// socket) all peers count as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
 
 /// Paths that everybody may ask, as often as he likes, and that are not logged: what watches the service has no token, and
 /// the description says how to bring one.
@@ -68,6 +65,22 @@ pub struct Refused {
     pub limited: u64,
 }
 
+/// Who somebody says to be, by his token.
+#[derive(Debug)]
+pub struct Identity<'a> {
+    presented: Presented<'a>,
+    token: Option<&'a Token>,
+    id: Option<Cow<'a, str>>,
+}
+
+impl Identity<'_> {
+    /// The id of the token that was brought, valid or not, as the access log has it.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+}
+
 impl Access {
     /// As the settings say; `tls` if clients come by TLS only, so that browsers may be told so.
     #[must_use]
@@ -98,24 +111,36 @@ impl Access {
         Refused { unauthorized: count(unauthorized), forbidden: count(forbidden), limited: count(limited) }
     }
 
-    /// Who asks; `None` for what everybody may ask: health, the description, and OPTIONS, which browsers send without a token.
+    /// Who these headers say asks. The one place where a token is hashed.
+    #[must_use]
+    pub fn identify<'a>(&'a self, headers: &'a HeaderMap) -> Identity<'a> {
+        let presented = Presented::of(headers);
+        let Presented::Token(text) = presented else { return Identity { presented, token: None, id: None } };
+        let token = self.inner.tokens.find(text);
+        let id = token.map_or_else(|| Cow::Owned(token_id(text)), |token| Cow::Borrowed(token.id()));
+        Identity { presented, token, id: Some(id) }
+    }
+
+    /// Who asks; `None` for what everybody may ask: health, the description, and OPTIONS, which browsers send without a
+    /// token. `address` is that of the peer; without one (a Unix socket) all peers count as one.
     ///
     /// # Errors
     /// 401 if there are tokens and none of them was brought; 429 if too much is asked.
-    pub fn admit<B>(&self, request: &Request<B>) -> Result<Option<Caller<'_>>, Problem> {
+    pub fn admit<'a, B>(
+        &'a self,
+        request: &Request<B>,
+        identity: &Identity<'a>,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Caller<'a>>, Problem> {
         if is_free(request.uri().path()) || *request.method() == Method::OPTIONS {
             return Ok(None);
         }
         let inner = &*self.inner;
-        let address = || request.extensions().get::<Peer>().map(|Peer(address)| *address);
-        let (token, refusal) = match (inner.tokens.is_empty(), Presented::of(request.headers())) {
-            (true, _) => (None, None),
-            (false, Presented::Nothing) => (None, Some(Problem::no_token())),
-            (false, Presented::Malformed) => (None, Some(Problem::unknown_token())),
-            (false, Presented::Token(token)) => match inner.tokens.find(token) {
-                Some(token) => (Some(token), None),
-                None => (None, Some(Problem::unknown_token())),
-            },
+        let (token, refusal) = match (inner.tokens.is_empty(), identity.presented, identity.token) {
+            (true, ..) => (None, None),
+            (false, _, Some(token)) => (Some(token), None),
+            (false, Presented::Nothing, None) => (None, Some(Problem::no_token())),
+            (false, ..) => (None, Some(Problem::unknown_token())),
         };
         let limit = match token {
             Some(token) => inner.limiter.token(token.place()),
@@ -174,14 +199,17 @@ mod tests {
         };
         let of = |token: &str| {
             let request = request(token);
-            let caller = access.admit(&request).unwrap().unwrap();
+            let identity = access.identify(request.headers());
+            let caller = access.admit(&request, &identity, None).unwrap().unwrap();
             (caller.scope(), caller.is_operator(), caller.list().is_some())
         };
         assert_eq!(["a", "b"].map(of), [(1, false, true), (2, false, true)]);
         assert_eq!(["all", "operator"].map(of), [(0, false, false), (0, true, false)]);
-        assert_eq!(access.admit(&request("c")).unwrap_err().status, 401);
         let (open, request) = (Access::default(), request("c"));
-        let anybody = open.admit(&request).unwrap().unwrap();
+        let unknown = access.identify(request.headers());
+        assert_eq!(access.admit(&request, &unknown, None).unwrap_err().status, 401);
+        assert_eq!(unknown.id(), Some(token_id(b"c").as_str()));
+        let anybody = open.admit(&request, &open.identify(request.headers()), None).unwrap().unwrap();
         assert_eq!((anybody.scope(), anybody.is_operator()), (0, true));
     }
 }

@@ -7,6 +7,7 @@ use shared::answers::documents::{ChannelRow, OrderLine, ProductEntry, StoreRow, 
 use shared::model::Document;
 
 /// The list of a document that becomes the table, with an empty item whose fields give the headings.
+#[derive(Debug)]
 pub(crate) struct Table {
     list: &'static str,
     sample: fn() -> Value,

@@ -72,7 +72,8 @@ impl Directories {
         }
     }
 
-    fn good(&self) -> Option<Arc<Directory>> {
+    /// The directory, if it is known to be good.
+    pub(crate) fn good(&self) -> Option<Arc<Directory>> {
         let known = self.known.load();
         let known = known.as_ref()?;
         let good = match known.good {

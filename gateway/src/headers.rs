@@ -41,18 +41,29 @@ pub(crate) fn finish<B>(access: &Access, request: &Request<()>, response: &mut R
     if access.is_tls() {
         headers.insert(STRICT_TRANSPORT_SECURITY, TLS_ONLY);
     }
-    if access.has_tokens() {
-        headers.append(VARY, HeaderValue::from_static("authorization"));
+    if let Some(varies) = varies(headers.contains_key(VARY), access.has_tokens(), access.has_origins()) {
+        headers.insert(VARY, HeaderValue::from_static(varies));
     }
-    if access.has_origins() {
-        headers.append(VARY, HeaderValue::from_static("origin"));
-        if let Some(origin) = access.allowed_origin(request.headers().get(ORIGIN)) {
-            allow(headers, origin, preflight);
-        }
+    if let Some(origin) = access.allowed_origin(request.headers().get(ORIGIN)) {
+        allow(headers, origin, preflight);
     }
 }
 
 /// A question of a browser whether a page of another origin may ask.
+/// What else decides which response a request gets, beside its method and target.
+fn varies(document: bool, tokens: bool, origins: bool) -> Option<&'static str> {
+    match (document, tokens, origins) {
+        (false, false, false) => None,
+        (false, true, false) => Some("authorization"),
+        (false, false, true) => Some("origin"),
+        (false, true, true) => Some("authorization, origin"),
+        (true, false, false) => Some("accept, accept-encoding"),
+        (true, true, false) => Some("accept, accept-encoding, authorization"),
+        (true, false, true) => Some("accept, accept-encoding, origin"),
+        (true, true, true) => Some("accept, accept-encoding, authorization, origin"),
+    }
+}
+
 fn is_preflight(request: &Request<()>) -> bool {
     *request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }

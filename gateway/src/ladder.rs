@@ -13,7 +13,7 @@ use bytes::Bytes;
 use shared::access_log::Outcome;
 use shared::answers::Part;
 use shared::answers::compose::takes_partials;
-use shared::cache::levels::{Confirmed, Stored};
+use shared::cache::levels::{Stored, StoredAt};
 use shared::cache::{Read, StoredAnswer};
 use shared::entry::{EntryKind, Header};
 use shared::model::{DataVersion, Directory, Document, Query};
@@ -69,9 +69,6 @@ pub struct Answer {
     pub timing: Timing,
 }
 
-/// Stores whose confirmation is read in the round trip of the documents; that of more is read when it is needed.
-const FEW_STORES: usize = 16;
-
 /// A question that is being answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Fill {
@@ -80,6 +77,13 @@ pub(crate) struct Fill {
     pub(crate) directory: Arc<Directory>,
     /// When it was begun, before anything was read; `None` if nothing of it is kept near.
     pub(crate) epoch: Option<Epoch>,
+}
+
+/// What the first step came to.
+pub(crate) enum Step {
+    Answered(Answer),
+    /// There is no whole document; with when its data were last confirmed, if that is known.
+    Missing(Option<i64>),
 }
 
 /// What was fetched so far.
@@ -103,29 +107,27 @@ impl Fill {
         self.query.stores.len() == self.directory.stores().len()
     }
 
-    /// Answers the question; with a ready response only where JSON is wanted.
+    /// The whole document as stored; a ready response only where JSON is wanted.
+    pub(crate) async fn stored(&self, at: &StoredAt, wants_json: bool) -> Step {
+        let start = Instant::now();
+        let (stored, mut confirmed) = self.app.levels().read_stored(at, wants_json).await;
+        let Read::Hit(stored) = stored else { return Step::Missing(confirmed) };
+        if confirmed.is_none() {
+            confirmed = self.confirmed_at().await;
+        }
+        let timing = Timing { cache: start.elapsed(), ..Timing::default() };
+        Step::Answered(self.of_stored(stored, confirmed, timing))
+    }
+
+    /// Answers the question from what its document is made of; `confirmed` is when the data were last confirmed, if
+    /// that is known.
     ///
     /// # Errors
     /// If what is missing can neither be read nor computed.
-    pub(crate) async fn answer(&self, wants_json: bool) -> Result<Answer, Problem> {
-        let mut timing = Timing::default();
-        let start = Instant::now();
-        let query = &*self.query;
+    pub(crate) async fn compose(&self, confirmed: Option<i64>) -> Result<Answer, Problem> {
+        let (query, timing) = (&*self.query, Timing::default());
         if query.document == Document::Stores {
             return self.store_list(timing).await;
-        }
-        let confirmed = match (self.is_of_all(), query.stores.len() <= FEW_STORES) {
-            (true, _) => Confirmed::Fleet,
-            (false, true) => Confirmed::Stores(&query.stores),
-            (false, false) => Confirmed::Stores(&[]),
-        };
-        let (stored, mut confirmed) = self.app.levels().read_stored(query, wants_json, confirmed).await;
-        timing.cache += start.elapsed();
-        if let Read::Hit(stored) = stored {
-            if confirmed.is_none() {
-                confirmed = self.confirmed_at().await;
-            }
-            return Ok(self.stored(stored, confirmed, timing));
         }
         let mut fetched =
             Fetched { part: Part::empty(), outcome: Outcome::L3Compose, timing, cache_is_down: false };
@@ -142,7 +144,7 @@ impl Fill {
     }
 
     /// The answer that a stored document is.
-    fn stored(&self, stored: Stored, confirmed: Option<i64>, timing: Timing) -> Answer {
+    fn of_stored(&self, stored: Stored, confirmed: Option<i64>, timing: Timing) -> Answer {
         let whole = |content, header: &Header, outcome, kind| Answer {
             content,
             version: header.data_version,

@@ -1,8 +1,9 @@
-//! What every request goes through, outside in: request id, trace, counts, access log, catch panic, time limit, load
-//! shed; then the route. Written as one function rather than as nested services: it is the hot path, and a request
-//! pays for no boxed future and no copied body.
+//! What every request goes through, outside in: request id, trace, counts, access log, catch panic; then, what waits for
+//! something, load shed and time limit. Written as one value rather than as nested services: it is the hot path, and what
+//! is answered at once pays for no timer and no large future.
 
-use std::panic::AssertUnwindSafe;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -12,16 +13,18 @@ use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENT
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body as _;
-use shared::access_log::Outcome;
+use shared::access_log::record::Kind;
 use shared::config::GatewaySettings;
-use tracing::Instrument as _;
 use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::access_log::Pending;
 use crate::app::Front;
+use crate::auth::Identity;
 use crate::headers;
-use crate::observe::{Counters, Observed};
+use crate::observe::Observed;
 use crate::problem::Problem;
+use crate::reply::Reply;
 use crate::service::ResponseBody;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,7 +36,7 @@ const REQUEST_ID_BYTES: usize = 128;
 pub struct Limits {
     /// From its head to its answer, with every wait for Redis, database and computing.
     pub request_timeout: Duration,
-    /// Requests that are answered at the same time.
+    /// Requests that wait for an answer at the same time.
     pub max_in_flight: usize,
     /// What takes longer is logged.
     pub slow_request: Duration,
@@ -51,88 +54,119 @@ impl Limits {
     }
 }
 
-/// The answer of `route` to a request, through all layers; every error is a problem document.
-pub(crate) async fn through(
-    front: &Front,
-    request: &Request<()>,
-    request_id: &str,
+/// A request on its way through the layers.
+pub(crate) struct Passage<'a> {
+    front: &'a Front,
+    request: &'a Request<()>,
+    request_id: &'a str,
     limits: Limits,
-    route: impl Future<Output = Result<Response<ResponseBody>, Problem>>,
-) -> Response<ResponseBody> {
-    let counters = front.counters();
-    let path = request.uri().path();
-    // At debug: a span of every request costs more than a hit. Warnings name the request id themselves.
-    let span = tracing::debug_span!(
-        "request", request_id, method = %request.method(), path,
-        status = Empty, outcome = Empty, duration_ms = Empty,
-    );
-    let mut observed = counters.begin(path);
-    let mut record = Pending::begin(front.access_log(), request, request_id);
-    let outcome = async {
-        if observed.in_flight > limits.max_in_flight && !observed.is_health() {
+    span: Span,
+    observed: Observed<'a>,
+    record: Pending<'a>,
+}
+
+impl<'a> Passage<'a> {
+    /// Lets a request in; `kind` is that of the documents that its path leads to.
+    pub(crate) fn begin(
+        front: &'a Front,
+        request: &'a Request<()>,
+        request_id: &'a str,
+        identity: &'a Identity<'_>,
+        kind: Option<Kind>,
+        limits: Limits,
+    ) -> Self {
+        let path = request.uri().path();
+        // At debug: a span of every request costs more than a hit. Warnings name the request id themselves.
+        let span = tracing::debug_span!(
+            "request", request_id, method = %request.method(), path,
+            status = Empty, outcome = Empty, duration_ms = Empty,
+        );
+        let observed = front.counters().begin(path, kind);
+        let record =
+            Pending::begin(front.access_log(), observed.started, request, kind, request_id, identity);
+        Self { front, request, request_id, limits, span, observed, record }
+    }
+
+    /// What needs no wait.
+    ///
+    /// # Errors
+    /// As `work`; 500 if it panics.
+    pub(crate) fn at_once<T>(&self, work: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+        // What a panic leaves half done belongs to this request alone, or is behind a lock that does not mind.
+        let outcome = self.span.in_scope(|| catch_unwind(AssertUnwindSafe(work)));
+        outcome.unwrap_or_else(|panic| Err(self.panicked(panic.as_ref())))
+    }
+
+    /// What waits for something, if not too much does already.
+    ///
+    /// # Errors
+    /// As `work`; 503 if too much waits already, or if it takes too long; 500 if it panics.
+    pub(crate) async fn waiting<F>(&self, work: F) -> Result<Reply, Problem>
+    where
+        F: Future<Output = Result<Reply, Problem>>,
+    {
+        let counters = self.front.counters();
+        if self.observed.in_flight > self.limits.max_in_flight {
             counters.shed.fetch_add(1, Ordering::Relaxed);
             return Err(Problem::overloaded());
         }
-        match tokio::time::timeout(limits.request_timeout, route).await {
-            Ok(outcome) => outcome,
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let work = tokio::time::timeout(self.limits.request_timeout, work);
+        match work.instrument(self.span.clone()).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => Err(self.panicked(panic.as_ref())),
             Err(_) => {
                 counters.timeouts.fetch_add(1, Ordering::Relaxed);
                 Err(Problem::timeout())
             }
         }
-    };
-    // What a panic leaves half done belongs to this request alone, or is behind a lock that does not mind.
-    let outcome = AssertUnwindSafe(outcome).catch_unwind().instrument(span.clone()).await;
-    let outcome = outcome.unwrap_or_else(|panic| {
-        counters.panics.fetch_add(1, Ordering::Relaxed);
-        tracing::error!(
-            request_id,
-            path,
-            panic = panic_text(panic.as_ref()),
-            "a handler panicked; report this"
-        );
-        Err(Problem::internal())
-    });
-    let mut response = outcome.unwrap_or_else(|problem| problem_response(&problem, request_id));
-    if let Ok(value) = HeaderValue::from_str(request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
     }
-    headers::finish(front.access(), request, &mut response);
-    if request.method() == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
-        let length = response.body().size_hint().exact().unwrap_or(0);
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-        *response.body_mut() = Full::default();
-    }
-    record.answered(&response);
-    let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let (outcome, _) = text("x-cache").map_or((Outcome::None, false), Outcome::from_header);
-    observed.answered(response.status(), outcome);
-    span.record("status", response.status().as_u16());
-    span.record("outcome", outcome.as_str());
-    let took = observed.elapsed();
-    span.record("duration_ms", took.as_secs_f64() * 1000.0);
-    if took >= limits.slow_request {
-        tell_slow(counters, &observed, request_id, path, outcome, text("server-timing").unwrap_or_default());
-    }
-    response
-}
 
-fn tell_slow(
-    counters: &Counters,
-    observed: &Observed<'_>,
-    request_id: &str,
-    path: &str,
-    outcome: Outcome,
-    server_timing: &str,
-) {
-    counters.slow.fetch_add(1, Ordering::Relaxed);
-    if let Some(not_told) = counters.slow_log.pass() {
+    fn panicked(&self, panic: &(dyn Any + Send)) -> Problem {
+        self.front.counters().panics.fetch_add(1, Ordering::Relaxed);
+        let (request_id, path) = (self.request_id, self.request.uri().path());
+        tracing::error!(request_id, path, panic = panic_text(panic), "a handler panicked; report this");
+        Problem::internal()
+    }
+
+    /// The response, finished and recorded; every error is a problem document.
+    pub(crate) fn end(mut self, outcome: Result<Reply, Problem>) -> Response<ResponseBody> {
+        let mut reply = outcome.unwrap_or_else(|problem| problem_response(&problem, self.request_id).into());
+        let response = &mut reply.response;
+        if let Ok(value) = HeaderValue::from_str(self.request_id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        headers::finish(self.front.access(), self.request, response);
+        if self.request.method() == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
+            let length = response.body().size_hint().exact().unwrap_or(0);
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+            *response.body_mut() = Full::default();
+        }
+        self.record.answered(&reply);
+        self.observed.answered(reply.response.status(), reply.outcome);
+        let took = self.observed.elapsed();
+        if !self.span.is_disabled() {
+            self.span.record("status", reply.response.status().as_u16());
+            self.span.record("outcome", reply.outcome.as_str());
+            self.span.record("duration_ms", took.as_secs_f64() * 1000.0);
+        }
+        if took >= self.limits.slow_request {
+            self.tell_slow(&reply, took);
+        }
+        reply.response
+    }
+
+    fn tell_slow(&self, reply: &Reply, took: Duration) {
+        let counters = self.front.counters();
+        counters.slow.fetch_add(1, Ordering::Relaxed);
+        let Some(not_told) = counters.slow_log.pass() else { return };
+        let timing = reply.response.headers().get("server-timing").and_then(|value| value.to_str().ok());
         tracing::warn!(
-            request_id,
-            path,
-            outcome = outcome.as_str(),
-            duration_ms = observed.elapsed().as_millis(),
-            server_timing,
+            request_id = self.request_id,
+            path = self.request.uri().path(),
+            outcome = reply.outcome.as_str(),
+            duration_ms = took.as_millis(),
+            server_timing = timing.unwrap_or_default(),
             not_told,
             "a request was slow"
         );
@@ -178,6 +212,22 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     use super::*;
+    use crate::auth::Access;
+    use shared::answers::parameters::Route;
+
+    /// A request whose answer is `work`.
+    async fn through(
+        front: &Front,
+        request: &Request<()>,
+        limits: Limits,
+        work: impl Future<Output = Result<Reply, Problem>>,
+    ) -> Response<ResponseBody> {
+        let identity = front.access().identify(request.headers());
+        let kind = Route::of(request.uri().path()).map(|route| route.kind());
+        let passage = Passage::begin(front, request, "r-1", &identity, kind, limits);
+        let outcome = passage.waiting(work).await;
+        passage.end(outcome)
+    }
 
     fn limits() -> Limits {
         Limits {
@@ -199,7 +249,7 @@ mod tests {
     async fn a_panic_is_a_500_without_its_internals() {
         let front = Front::new();
         let broken = async { panic!("the secret inside") };
-        let response = through(&front, &request("/v1/stores"), "r-1", limits(), broken).await;
+        let response = through(&front, &request("/v1/stores"), limits(), broken).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["x-request-id"], "r-1");
         let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -211,18 +261,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_over_the_limit_is_shed_and_health_is_not() {
+    async fn what_waits_over_the_limit_is_shed() {
         let front = Front::new();
-        let fine = || async { Ok(Response::new(Full::default())) };
+        let fine = || async { Ok(Response::new(Full::default()).into()) };
         let busy = request("/v1/stores");
-        let waiting = through(&front, &busy, "r-1", limits(), std::future::pending());
+        let waiting = through(&front, &busy, limits(), std::future::pending());
         let mut waiting = std::pin::pin!(waiting);
         assert!(waiting.as_mut().now_or_never().is_none());
-        let shed = through(&front, &request("/v1/stores"), "r-1", limits(), fine()).await;
+        let shed = through(&front, &request("/v1/stores"), limits(), fine()).await;
         assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(shed.headers().contains_key("retry-after"));
-        let health = through(&front, &request("/readyz"), "r-1", limits(), fine()).await;
-        assert_eq!(health.status(), StatusCode::OK);
+        // What is at hand is answered.
+        let (near, identity) = (request("/v1/stores"), Access::default());
+        let identity = identity.identify(near.headers());
+        let passage = Passage::begin(&front, &near, "r-1", &identity, None, limits());
+        let at_hand = passage.at_once(|| Ok(Response::new(Full::default()).into()));
+        assert_eq!(passage.end(at_hand).status(), StatusCode::OK);
         assert_eq!(front.counters().shed.load(Ordering::Relaxed), 1);
         assert_eq!(front.counters().in_flight(), 1);
     }
@@ -231,7 +285,7 @@ mod tests {
     async fn a_client_that_leaves_is_no_longer_in_flight() {
         let front = Front::new();
         let request = request("/v1/diagnosis");
-        let mut left = Box::pin(through(&front, &request, "r-1", limits(), std::future::pending()));
+        let mut left = Box::pin(through(&front, &request, limits(), std::future::pending()));
         assert!(left.as_mut().now_or_never().is_none());
         drop(left);
         assert_eq!(counted(&front), [(["diagnosis", "4xx", "none"], 1)]);
@@ -246,8 +300,7 @@ mod tests {
             slow_request: Duration::from_nanos(1),
             ..limits()
         };
-        let response =
-            through(&front, &request("/v1/diagnosis"), "r-1", limits, std::future::pending()).await;
+        let response = through(&front, &request("/v1/diagnosis"), limits, std::future::pending()).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
         let counters = front.counters();

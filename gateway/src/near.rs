@@ -139,7 +139,9 @@ impl Near {
         if !self.is_connected() {
             return None;
         }
-        let Some(Entry::Memo(memo)) = self.inner.responses.get(Key::of(MEMO, request)) else { return None };
+        let Some(Entry::Memo(memo)) = self.inner.responses.get(Key::of(MEMO, request), now) else {
+            return None;
+        };
         if *memo.request != *request {
             return None;
         }
@@ -148,11 +150,16 @@ impl Near {
 
     /// The response of a question in one representation.
     pub(crate) fn response(&self, identity: &[u8], now: i64) -> Option<Arc<Represented>> {
-        let found = self.usable(Key::of(RESPONSE, identity), identity, None, now);
+        let found = self.peek(identity, now);
         if found.is_none() {
             self.inner.counters.add(Count::misses, 1);
         }
         found
+    }
+
+    /// As [`Self::response`], where a miss was counted already.
+    pub(crate) fn peek(&self, identity: &[u8], now: i64) -> Option<Arc<Represented>> {
+        self.usable(Key::of(RESPONSE, identity), identity, None, now)
     }
 
     fn usable(&self, key: Key, identity: &[u8], noted: Option<Epoch>, now: i64) -> Option<Arc<Represented>> {
@@ -160,7 +167,7 @@ impl Near {
         if !self.is_connected() {
             return None;
         }
-        let Some(Entry::Response(kept)) = self.inner.responses.get(key) else { return None };
+        let Some(Entry::Response(kept)) = self.inner.responses.get(key, now) else { return None };
         if *kept.represented.identity != *identity {
             return None;
         }
@@ -191,11 +198,11 @@ impl Near {
     pub(crate) fn keep_response(
         &self,
         represented: &Arc<Represented>,
-        watched: Watched,
+        watched: &Watched,
         epoch: Option<Epoch>,
         now: i64,
     ) {
-        let Some(epoch) = self.may_keep(epoch, &watched) else { return };
+        let Some(epoch) = self.may_keep(epoch, watched) else { return };
         let soft = i64::try_from(represented.soft.as_millis()).unwrap_or(i64::MAX);
         let fresh_until = represented.confirmed_at.saturating_add(soft);
         let mut until = if fresh_until > now { fresh_until } else { now.saturating_add(STALE_MS) };
@@ -203,7 +210,8 @@ impl Near {
             until = until.min(now.saturating_add(SOURCE_MS));
         }
         let key = Key::of(RESPONSE, &represented.identity);
-        let kept = KeptResponse { represented: Arc::clone(represented), watched, epoch, until };
+        let (represented, watched) = (Arc::clone(represented), watched.clone());
+        let kept = KeptResponse { represented, watched, epoch, until };
         self.inner.responses.keep(key, Entry::Response(Arc::new(kept)));
     }
 
@@ -249,6 +257,6 @@ mod tests {
         let (bytes, entries) = near.size();
         assert!(bytes <= settings.bytes && entries < 10_000, "{bytes} bytes, {entries} entries");
         assert!(near.counters().dropped_for_room() > 10_000);
-        assert!(near.inner.responses.get(key).is_some());
+        assert!(near.inner.responses.get(key, 0).is_some());
     }
 }

@@ -25,13 +25,13 @@ const OUTCOMES: usize = Outcome::ALL.len();
 /// Status of a request whose client went away before there was an answer, as nginx has it.
 const CLIENT_GONE: u16 = 499;
 
-/// Place of a path in [`ROUTES`].
-fn route_of(path: &str) -> usize {
-    let name = match path {
+/// Place in [`ROUTES`] of a path that leads to documents of a kind, or to none.
+fn route_of(path: &str, kind: Option<&str>) -> usize {
+    let name = kind.unwrap_or(match path {
         "/livez" => "livez",
         "/readyz" => "readyz",
-        _ => Route::of(path).map_or("other", |route| route.kind()),
-    };
+        _ => "other",
+    });
     ROUTES.iter().position(|route| *route == name).unwrap_or(ROUTES.len() - 1)
 }
 
@@ -107,12 +107,12 @@ impl Default for Counters {
 
 impl Counters {
     /// Begins a request: in flight until the returned value is dropped, which counts it.
-    pub(crate) fn begin(&self, path: &str) -> Observed<'_> {
+    pub(crate) fn begin(&self, path: &str, kind: Option<&str>) -> Observed<'_> {
         let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         Observed {
             counters: self,
             started: Instant::now(),
-            route: route_of(path),
+            route: route_of(path, kind),
             in_flight,
             status: CLIENT_GONE,
             outcome: Outcome::None,
@@ -154,7 +154,7 @@ impl Counters {
 /// A request that is being answered. Dropped without an answer, its client went away.
 pub(crate) struct Observed<'a> {
     counters: &'a Counters,
-    started: Instant,
+    pub(crate) started: Instant,
     route: usize,
     /// Requests in flight when it came, itself included.
     pub(crate) in_flight: usize,
@@ -163,11 +163,6 @@ pub(crate) struct Observed<'a> {
 }
 
 impl Observed<'_> {
-    /// Whether it asks how the gateway is.
-    pub(crate) fn is_health(&self) -> bool {
-        matches!(ROUTES.get(self.route), Some(&("livez" | "readyz")))
-    }
-
     /// Notes the answer.
     pub(crate) fn answered(&mut self, status: StatusCode, outcome: Outcome) {
         (self.status, self.outcome) = (status.as_u16(), outcome);
@@ -202,14 +197,13 @@ mod tests {
     #[test]
     fn requests_are_counted_by_what_they_came_to() {
         let counters = Counters::default();
-        let mut first = counters.begin("/v1/stores/a%2Fb/orders");
-        let second = counters.begin("/livez");
+        let mut first = counters.begin("/v1/stores/a%2Fb/orders", Some("orders"));
+        let second = counters.begin("/livez", None);
         assert_eq!((first.in_flight, second.in_flight, counters.in_flight()), (1, 2, 2));
-        assert!(second.is_health() && !first.is_health());
         first.answered(StatusCode::OK, Outcome::L1);
         drop(first);
         drop(second);
-        drop(counters.begin("/nowhere"));
+        drop(counters.begin("/nowhere", None));
         let expected =
             [(["orders", "2xx", "l1"], 1), (["livez", "4xx", "none"], 1), (["other", "4xx", "none"], 1)];
         assert_eq!(counters.requests(), expected);

@@ -3,69 +3,118 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING};
-use http::{HeaderMap, HeaderName, Request, Response};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderName, Request};
 use shared::answers::parameters::{self, Asked, OrdersAsk, Route};
-use shared::answers::response::Meta;
-use shared::model::{Ask, Directory, Document, Query};
+use shared::model::{Ask, Day, Directory, Document, Query};
 use shared::runtime::now_ms;
 
-use crate::access_log::{Details, ToList};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::ladder::{Answer, Fill};
+use crate::known::Understood;
+use crate::ladder::{Answer, Fill, Step};
 use crate::near::Epoch;
 use crate::problem::Problem;
-use crate::represent::{self, Question, Represented, Shape, Variant};
+use crate::reply::Reply;
+use crate::represent::{self, Represented, Shape, Variant};
 use crate::{negotiate, order_pages};
 
-/// Answers a question. What a caller with a list of stores came to is not given to another by the text of the request
-/// alone: his scope is part of what is remembered.
+/// A request that is a question. What a caller with a list of stores came to is not given to another by the text of the
+/// request alone: his scope is part of what is remembered.
+#[derive(Debug)]
+pub(crate) struct Asking<'a> {
+    app: &'a App,
+    caller: Caller<'a>,
+    request: &'a Request<()>,
+    route: Route,
+    memo: Vec<u8>,
+}
+
+impl<'a> Asking<'a> {
+    pub(crate) fn new(app: &'a App, caller: Caller<'a>, request: &'a Request<()>, route: Route) -> Self {
+        let memo = what_decides(request, caller.scope());
+        Self { app, caller, request, route, memo }
+    }
+
+    /// The answer, if the very same was asked before and is near.
+    pub(crate) fn near(&self) -> Option<Reply> {
+        let now = now_ms();
+        self.app.near().of_request(&self.memo, now).map(|kept| self.reply(kept, true, now))
+    }
+
+    fn reply(&self, represented: Arc<Represented>, near: bool, now: i64) -> Reply {
+        let mut reply = represented.reply(self.request.headers(), near, now);
+        reply.to_list = self.caller.list().is_some();
+        reply
+    }
+}
+
+/// Answers a question that is not near.
 ///
 /// # Errors
 /// If the parameters do not fit, stores of others are named, or what is asked can neither be found nor computed.
-pub(crate) async fn answer(
-    app: &App,
-    caller: Caller<'_>,
-    request: &Request<()>,
-    route: &Route,
-) -> Result<Response<Full<Bytes>>, Problem> {
-    let mut response = found(app, caller, request, route).await?;
-    if caller.list().is_some() {
-        response.extensions_mut().insert(ToList);
-    }
-    Ok(response)
-}
-
-async fn found(
-    app: &App,
-    caller: Caller<'_>,
-    request: &Request<()>,
-    route: &Route,
-) -> Result<Response<Full<Bytes>>, Problem> {
-    let (now, memo) = (now_ms(), what_decides(request, caller.scope()));
-    if let Some(kept) = app.near().of_request(&memo, now) {
-        return Ok(kept.response(request.headers(), true, now));
-    }
+pub(crate) async fn answer(asking: Asking<'_>) -> Result<Reply, Problem> {
+    let app = asking.app;
     // Before the directory is looked at: what changes from now on makes what follows outdated.
     let epoch = app.near().begin();
-    let asked = parameters::read(route, request.uri().query().unwrap_or_default())?;
-    // Checked before anything is looked up.
-    let represented = match asked {
-        Asked::Document(ask) => {
-            caller.check(ask.stores.iter().flatten())?;
-            document(app, caller, request.headers(), &ask, epoch).await
-        }
-        Asked::Orders(ask) => {
-            caller.check([&ask.store_id])?;
-            orders(app, request.headers(), ask, epoch).await
-        }
+    let (represented, near) = match asking.understand(epoch).await? {
+        What::Document(asked) => asked.document().await?,
+        What::Page(asked, ask, days) => Box::pin(asked.page(ask, days)).await?,
     };
-    let (represented, near) = represented?;
-    app.near().remember(&memo, &represented, epoch);
-    Ok(represented.response(request.headers(), near, now_ms()))
+    app.near().remember(&asking.memo, &represented, epoch);
+    Ok(asking.reply(represented, near, now_ms()))
+}
+
+/// What a request asks for.
+enum What {
+    Document(AskedIn),
+    /// A page of order lines of these days.
+    Page(AskedIn, OrdersAsk, Vec<Day>),
+}
+
+impl Asking<'_> {
+    async fn understand(&self, epoch: Option<Epoch>) -> Result<What, Problem> {
+        let Self { app, caller, .. } = self;
+        if let Some(all) = app.known_directory() {
+            let directory = caller.directory(&all);
+            if let Some(understood) = app.known().get(&self.memo, &directory) {
+                return Ok(What::Document(AskedIn { app: (*app).clone(), understood, directory, epoch }));
+            }
+        }
+        let headers = self.request.headers();
+        let asked = parameters::read(&self.route, self.request.uri().query().unwrap_or_default())?;
+        // Checked before anything is looked up.
+        match asked {
+            Asked::Document(ask) => {
+                caller.check(ask.stores.iter().flatten())?;
+                let form = form(represent::shape(ask.document), headers)?;
+                let all = app.directory().await?;
+                let directory = caller.directory(&all);
+                let query = ask.resolve(&directory)?;
+                let text = query.canonical();
+                let understood =
+                    Understood::new(app.levels(), app.near(), form, query, text, (&directory, &all));
+                let understood = Arc::new(understood);
+                app.known().keep(&self.memo, &directory, &understood);
+                Ok(What::Document(AskedIn { app: (*app).clone(), understood, directory, epoch }))
+            }
+            Asked::Orders(ask) => {
+                caller.check([&ask.store_id])?;
+                let form = form(represent::order_shape(), headers)?;
+                let directory = app.directory().await?;
+                let query = orders_query(&ask, &directory)?;
+                let store =
+                    directory.get(&ask.store_id).ok_or_else(|| Problem::unknown_store(&ask.store_id))?;
+                let days = query.range.into_iter().flat_map(|range| store.days.within(range)).collect();
+                let cursor = ask.cursor.as_ref().map(ToString::to_string).unwrap_or_default();
+                let text = format!("orders&limit={}&cursor={cursor}&{}", ask.limit, query.canonical());
+                let understood =
+                    Understood::new(app.levels(), app.near(), form, query, text, (&directory, &directory));
+                let understood = Arc::new(understood);
+                Ok(What::Page(AskedIn { app: (*app).clone(), understood, directory, epoch }, ask, days))
+            }
+        }
+    }
 }
 
 /// All of a request that decides which response it gets.
@@ -90,92 +139,86 @@ fn what_decides(request: &Request<()>, scope: u64) -> Vec<u8> {
 
 type Found = (Arc<Represented>, bool);
 
-async fn document(
-    app: &App,
-    caller: Caller<'_>,
-    headers: &HeaderMap,
-    ask: &Ask,
-    epoch: Option<Epoch>,
-) -> Result<Found, Problem> {
-    let shape = represent::shape(ask.document);
-    let variant = variant(&shape, headers)?;
-    let all = app.directory().await?;
-    let directory = caller.directory(&all);
-    let query = Arc::new(ask.resolve(&directory)?);
-    let text = query.canonical();
-    let details = Details::new(&query, &all);
-    let fill = Fill { app: app.clone(), query, directory, epoch };
-    let asked = AskedIn { shape, variant, text, details, fill };
-    asked.find(|fill, wants_json| async move { fill.answer(wants_json).await }).await
-}
-
-async fn orders(
-    app: &App,
-    headers: &HeaderMap,
-    ask: OrdersAsk,
-    epoch: Option<Epoch>,
-) -> Result<Found, Problem> {
-    let shape = represent::order_shape();
-    let variant = variant(&shape, headers)?;
-    let directory = app.directory().await?;
-    let query = Arc::new(orders_query(&ask, &directory)?);
-    let store = directory.get(&ask.store_id).ok_or_else(|| Problem::unknown_store(&ask.store_id))?;
-    let days = query.range.into_iter().flat_map(|range| store.days.within(range)).collect();
-    let cursor = ask.cursor.as_ref().map(ToString::to_string).unwrap_or_default();
-    let text = format!("orders&limit={}&cursor={cursor}&{}", ask.limit, query.canonical());
-    let details = Details::new(&query, &directory);
-    let fill = Fill { app: app.clone(), query, directory, epoch };
-    let asked = AskedIn { shape, variant, text, details, fill };
-    asked.find(|fill, _| async move { order_pages::page(&fill.app, &ask, &fill.query, days).await }).await
-}
-
-fn variant(shape: &Shape, headers: &HeaderMap) -> Result<Variant, Problem> {
-    Ok(Variant { format: shape.negotiate(headers)?, gzip: negotiate::takes_gzip(headers) })
+fn form(shape: Shape, headers: &HeaderMap) -> Result<(Shape, Variant), Problem> {
+    let format = shape.negotiate(headers)?;
+    Ok((shape, Variant { format, gzip: negotiate::takes_gzip(headers) }))
 }
 
 /// A question in the form in which its answer is wanted.
 struct AskedIn {
-    shape: Shape,
-    variant: Variant,
-    /// The question.
-    text: String,
-    details: Details,
-    fill: Fill,
+    app: App,
+    understood: Arc<Understood>,
+    directory: Arc<Directory>,
+    /// When it was begun, before anything was read; `None` if nothing of it is kept near.
+    epoch: Option<Epoch>,
 }
 
 impl AskedIn {
-    /// The answer from near, or of `make`, which runs once for all who ask; with whether it is from near.
-    async fn find<F>(self, make: impl FnOnce(Fill, bool) -> F) -> Result<Found, Problem>
+    async fn document(self) -> Result<Found, Problem> {
+        if let Some(kept) = self.near() {
+            return Ok((kept, true));
+        }
+        let mut confirmed = None;
+        if self.understood.may_be_stored() {
+            let fill = self.fill();
+            // One look, by each who asks: to look for all at once would cost more than it saves.
+            match fill.stored(&self.understood.at, self.understood.variant.is_json()).await {
+                Step::Answered(answer) => return Ok((self.represented(answer).await?, false)),
+                Step::Missing(at) => confirmed = at,
+            }
+        }
+        Box::pin(self.compute(|fill| async move { fill.compose(confirmed).await })).await
+    }
+
+    async fn page(self, ask: OrdersAsk, days: Vec<Day>) -> Result<Found, Problem> {
+        if let Some(kept) = self.near() {
+            return Ok((kept, true));
+        }
+        let page = |fill: Fill| async move { order_pages::page(&fill.app, &ask, &fill.query, days).await };
+        self.compute(page).await
+    }
+
+    fn near(&self) -> Option<Arc<Represented>> {
+        self.app.near().response(&self.understood.identity, now_ms())
+    }
+
+    fn fill(&self) -> Fill {
+        let Self { app, understood, directory, epoch } = self;
+        let (query, directory) = (Arc::clone(&understood.query), Arc::clone(directory));
+        Fill { app: app.clone(), query, directory, epoch: *epoch }
+    }
+
+    /// An answer in the form that is wanted, kept near.
+    async fn represented(self, answer: Answer) -> Result<Arc<Represented>, Problem> {
+        let Self { app, understood, epoch, .. } = self;
+        let rules = app.levels().rules();
+        let represented = if represent::is_quick(&answer, understood.variant) {
+            represent::represent(&understood, rules, answer)?
+        } else {
+            let understood = Arc::clone(&understood);
+            let work = move || represent::represent(&understood, rules, answer);
+            app.compute().run(work).await??
+        };
+        let represented = Arc::new(represented);
+        app.near().keep_response(&represented, &understood.watched, epoch, now_ms());
+        Ok(represented)
+    }
+
+    /// The answer that `make` computes, once for all who ask; with whether it was near by then.
+    async fn compute<F>(self, make: impl FnOnce(Fill) -> F) -> Result<Found, Problem>
     where
         F: Future<Output = Result<Answer, Problem>> + Send + 'static,
     {
-        let Self { shape, variant, text, details, fill } = self;
-        let app = fill.app.clone();
-        let identity = variant.identity(&text);
-        if let Some(kept) = app.near().response(&identity, now_ms()) {
+        // Somebody else may have computed it since it was looked for.
+        if let Some(kept) = self.app.near().peek(&self.understood.identity, now_ms()) {
             return Ok((kept, true));
         }
-        let watched = app.near().watched(&fill.query.stores, fill.is_of_all(), &text);
+        let (app, understood, fill) = (self.app.clone(), Arc::clone(&self.understood), self.fill());
         // Who asks after a change does not join whoever asked before it.
-        let key = (Arc::clone(&identity), app.near().last_change(&watched));
+        let key = (Arc::clone(&understood.identity), app.near().last_change(&understood.watched));
         let filling = || {
-            let (app, epoch, query) = (app.clone(), fill.epoch, Arc::clone(&fill.query));
-            let answer = make(fill, variant.is_json());
-            async move {
-                let answer = answer.await?;
-                let meta = Meta::new(&query, answer.version);
-                let rules = app.levels().rules();
-                let question = Question { text, identity, rules, meta, details };
-                let represented = if represent::is_quick(&answer, variant) {
-                    represent::represent(&shape, variant, question, answer)?
-                } else {
-                    let work = move || represent::represent(&shape, variant, question, answer);
-                    app.compute().run(work).await??
-                };
-                let represented = Arc::new(represented);
-                app.near().keep_response(&represented, watched, epoch, now_ms());
-                Ok(represented)
-            }
+            let answer = make(fill);
+            async move { self.represented(answer.await?).await }
         };
         Ok((app.flights().join(&key, filling).await?, false))
     }

@@ -16,7 +16,7 @@ use crate::app::{App, Front};
 use crate::auth::Caller;
 use crate::negotiate::{self, Format};
 use crate::problem::Problem;
-use crate::service::ResponseBody;
+use crate::reply::Reply;
 use wish::Wish;
 
 /// The path.
@@ -35,7 +35,7 @@ pub(crate) async fn take<B>(
     request: &Request<()>,
     request_id: &str,
     body: B,
-) -> Result<Response<ResponseBody>, Problem>
+) -> Result<Reply, Problem>
 where
     B: Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -61,7 +61,7 @@ where
     let mut response = Response::new(Full::new(Bytes::from(format!("{{\"requested_at\":{requested_at}}}"))));
     *response.status_mut() = StatusCode::ACCEPTED;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
-    Ok(response)
+    Ok(response.into())
 }
 
 /// JSON only, which no form of another web site can send without asking first.

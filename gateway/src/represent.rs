@@ -21,13 +21,17 @@ use shared::model::query::{Granularity, ProductSort, SortOrder, StoreSort};
 use crate::access_log::Details;
 use crate::conditional;
 use crate::csv::Table;
+use crate::known::Understood;
 use crate::ladder::{Answer, Content};
 use crate::negotiate::{self, Format};
 use crate::problem::Problem;
+use crate::reply::Reply;
 
 /// Most bytes of a ready body, inflated: the longest list of products of 500 stores is a tenth of it.
 const MAX_INFLATED: u64 = 64 << 20;
 
+/// Headers of a response, about.
+const HEADERS: usize = 20;
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const VARIES: HeaderValue = HeaderValue::from_static("accept, accept-encoding");
@@ -41,6 +45,7 @@ struct Envelope<T> {
 }
 
 /// A document kind as the representations need it.
+#[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) table: Option<Table>,
     pack: fn(&str, Meta) -> Option<Vec<u8>>,
@@ -144,22 +149,11 @@ pub(crate) struct Represented {
     computed_at: i64,
     last_modified: HeaderValue,
     timing: HeaderValue,
-    pub(crate) details: Details,
+    pub(crate) details: Arc<Details>,
     pub(crate) outcome: Outcome,
     pub(crate) confirmed_at: i64,
     pub(crate) soft: Duration,
     hard: Duration,
-}
-
-/// What a response is made of beside the answer.
-pub(crate) struct Question {
-    /// Canonical text.
-    pub(crate) text: String,
-    pub(crate) identity: Arc<[u8]>,
-    /// Fingerprint of the rules.
-    pub(crate) rules: u64,
-    pub(crate) meta: Meta,
-    pub(crate) details: Details,
 }
 
 /// Whether representing an answer takes so little time that it needs no thread for computing.
@@ -170,28 +164,25 @@ pub(crate) fn is_quick(answer: &Answer, variant: Variant) -> bool {
     }
 }
 
-/// Represents an answer.
+/// Represents an answer; `rules` is the fingerprint of the rules.
 ///
 /// # Errors
 /// 500 if the document cannot be written.
-pub(crate) fn represent(
-    shape: &Shape,
-    variant: Variant,
-    question: Question,
-    answer: Answer,
-) -> Result<Represented, Problem> {
-    let Question { text, identity, rules, meta, details } = question;
-    let Variant { format, gzip } = variant;
+pub(crate) fn represent(understood: &Understood, rules: u64, answer: Answer) -> Result<Represented, Problem> {
+    let Understood { shape, variant: Variant { format, gzip }, query, text, .. } = understood;
+    let (format, gzip) = (*format, *gzip);
     let failed = || {
         tracing::error!(question = text, "a document cannot be represented");
         Problem::internal()
     };
+    let meta = Meta::new(query, answer.version);
     // Strong: one tag per representation, and gzip is one of its own.
     let tag = |gzip| {
-        let tag = entity_tag(&text, rules, &meta.data_version, format.content_type(), gzip);
+        let tag = entity_tag(text, rules, &meta.data_version, format.content_type(), gzip);
         HeaderValue::try_from(tag).map_err(|_| failed())
     };
-    let known_as = [tag(gzip)?, tag(false)?];
+    let plain = tag(false)?;
+    let known_as = [if gzip { tag(true)? } else { plain.clone() }, plain];
     let (last_modified, timing) = (http_date(answer.computed_at), server_timing(&answer));
     let (body, gzip) = match answer.content {
         Content::Data(data) => {
@@ -204,7 +195,7 @@ pub(crate) fn represent(
         Content::Ready { body, gzip } => (body, gzip),
     };
     Ok(Represented {
-        identity,
+        identity: Arc::clone(&understood.identity),
         body,
         gzip,
         content_type: HeaderValue::from_static(format.content_type()),
@@ -213,7 +204,7 @@ pub(crate) fn represent(
         computed_at: answer.computed_at,
         last_modified: HeaderValue::try_from(last_modified).map_err(|_| failed())?,
         timing: HeaderValue::try_from(timing).map_err(|_| failed())?,
-        details,
+        details: Arc::clone(&understood.details),
         outcome: answer.outcome,
         confirmed_at: answer.confirmed_at,
         soft: answer.soft,
@@ -229,17 +220,19 @@ impl Represented {
 
     /// The response at a time, in milliseconds since 1970: 304 if the client has the body, else with it. `near` says
     /// that it was kept near.
-    pub(crate) fn response(&self, request: &HeaderMap, near: bool, now: i64) -> Response<Full<Bytes>> {
+    pub(crate) fn reply(self: Arc<Self>, request: &HeaderMap, near: bool, now: i64) -> Reply {
         let age = Duration::from_millis(u64::try_from(now.saturating_sub(self.confirmed_at)).unwrap_or(0));
         let outcome = if near { Outcome::Near } else { self.outcome };
         let mut response = Response::new(Full::default());
         let headers = response.headers_mut();
-        headers.reserve(10);
+        // With those that every response gets.
+        headers.reserve(HEADERS);
         headers.insert(VARY, VARIES);
         headers.insert(CACHE_CONTROL, cache_control(age, self.soft, self.hard));
         headers.insert(AGE, HeaderValue::from(age.as_secs()));
         headers.insert(LAST_MODIFIED, self.last_modified.clone());
-        headers.insert(X_CACHE, x_cache(outcome, age > self.soft));
+        let stale = age > self.soft;
+        headers.insert(X_CACHE, x_cache(outcome, stale));
         headers.insert(SERVER_TIMING, if near { NO_TIME } else { self.timing.clone() });
         let known = conditional::named(request, &self.known_as)
             .or_else(|| conditional::is_current(request, self.computed_at).then_some(&self.tag));
@@ -254,8 +247,7 @@ impl Represented {
             headers.insert(ETAG, self.tag.clone());
             *response.body_mut() = Full::new(self.body.clone());
         }
-        response.extensions_mut().insert(self.details.clone());
-        response
+        Reply { response, outcome, stale, answer: Some(self), to_list: false }
     }
 }
 
@@ -290,12 +282,15 @@ fn http_date(milliseconds: i64) -> String {
 
 fn server_timing(answer: &Answer) -> String {
     let timing = &answer.timing;
-    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    // Hundredths of milliseconds.
+    let parts = |time: Duration| {
+        let hundredths = (time.as_micros() + 5) / 10;
+        (hundredths / 100, hundredths % 100)
+    };
+    let [cache, compute, source] = [timing.cache, timing.compute, timing.source].map(parts);
     format!(
-        "cache;dur={:.2}, compute;dur={:.2}, source;dur={:.2}",
-        ms(timing.cache),
-        ms(timing.compute),
-        ms(timing.source)
+        "cache;dur={}.{:02}, compute;dur={}.{:02}, source;dur={}.{:02}",
+        cache.0, cache.1, compute.0, compute.1, source.0, source.1
     )
 }
 
@@ -318,22 +313,26 @@ mod tests {
             confirmed_at,
             soft: Duration::from_secs(600),
             hard: Duration::from_secs(86_400),
-            timing: Timing::default(),
+            timing: Timing { cache: Duration::from_micros(12_345), ..Timing::default() },
         };
+        let (levels, near) = crate::known::tests::parts();
         let text = query.canonical();
-        let question = Question {
-            identity: variant.identity(&text),
-            text,
-            rules: 1,
-            meta: Meta::new(&query, answer.version),
-            details: Details::new(&query, &directory),
-        };
-        represent(&shape(Document::Overview), variant, question, answer).unwrap()
+        let form = (shape(Document::Overview), variant);
+        let understood = Understood::new(&levels, &near, form, query, text, (&directory, &directory));
+        represent(&understood, 1, answer).unwrap()
+    }
+
+    #[test]
+    fn timing_has_hundredths_of_milliseconds() {
+        let kept = Arc::new(represented(0));
+        let reply = kept.reply(&HeaderMap::new(), false, 0);
+        let expected = "cache;dur=12.35, compute;dur=0.00, source;dur=0.00";
+        assert_eq!(reply.response.headers()["server-timing"], expected);
     }
 
     #[test]
     fn age_goes_on_counting_and_what_is_past_its_soft_expiry_is_stale() {
-        let kept = represented(1_000_000);
+        let kept = Arc::new(represented(1_000_000));
         for (seconds, near, age, cache_control, x_cache) in [
             (0, false, "0", "private, max-age=600, stale-while-revalidate=85800", "l3"),
             (7, true, "7", "private, max-age=593, stale-while-revalidate=85800", "near"),
@@ -342,7 +341,8 @@ mod tests {
             // A clock that goes slower than the warmer's.
             (-5, true, "0", "private, max-age=600, stale-while-revalidate=85800", "near"),
         ] {
-            let response = kept.response(&HeaderMap::new(), near, 1_000_000 + seconds * 1000);
+            let response =
+                Arc::clone(&kept).reply(&HeaderMap::new(), near, 1_000_000 + seconds * 1000).response;
             let header = |name: HeaderName| response.headers()[name].to_str().unwrap();
             let shown = (header(AGE), header(CACHE_CONTROL), header(X_CACHE));
             assert_eq!(shown, (age, cache_control, x_cache), "{seconds}");
@@ -351,10 +351,10 @@ mod tests {
 
     #[test]
     fn a_short_body_is_known_by_both_tags() {
-        let kept = represented(0);
+        let kept = Arc::new(represented(0));
         let status = |tag: &HeaderValue| {
             let request = HeaderMap::from_iter([(IF_NONE_MATCH, tag.clone())]);
-            kept.response(&request, true, 0).status()
+            Arc::clone(&kept).reply(&request, true, 0).response.status()
         };
         // It is sent as it is, though the client takes gzip.
         assert_eq!(kept.tag, kept.known_as[1]);

@@ -29,8 +29,6 @@ use shared::config::GatewaySettings;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
-use tower::ServiceBuilder;
-use tower::util::BoxCloneSyncService;
 
 use crate::app::Front;
 use crate::observe::Counters;
@@ -38,7 +36,7 @@ use crate::service;
 use activity::{Activity, Limits};
 use connection::Phase;
 pub use exchange::RequestBody;
-use exchange::Routes;
+use exchange::Service;
 pub use listening::{ListenError, Listeners, may_listen};
 use places::Places;
 pub use tls::Tls;
@@ -90,13 +88,6 @@ pub async fn serve(
     tracing::info!(open, "stopped");
 }
 
-/// The layers and routes behind every connection.
-fn routes(front: Front, settings: &GatewaySettings) -> Routes {
-    let limits = service::Limits::of(settings);
-    let routes = tower::service_fn(move |request| service::handle(front.clone(), request, limits));
-    BoxCloneSyncService::new(ServiceBuilder::new().service(routes))
-}
-
 /// Runs what hyper does beside a connection where the drain waits for it.
 #[derive(Clone)]
 struct Tasks(TaskTracker);
@@ -113,13 +104,12 @@ where
 
 /// What all connections share.
 struct Server {
-    routes: Routes,
+    service: Arc<Service>,
     counters: Arc<Counters>,
     http1: Builder<Tasks>,
     http2: Builder<Tasks>,
     tls: Option<Tls>,
     limits: Limits,
-    max_body: usize,
     places: Arc<Places>,
     /// For telling clients that there is no place.
     tellers: Arc<Semaphore>,
@@ -139,13 +129,16 @@ impl Server {
         let tasks = TaskTracker::new();
         let http = http(settings, Tasks(tasks.clone()));
         Self {
-            routes: routes(front.clone(), settings),
+            service: Arc::new(Service {
+                front: front.clone(),
+                limits: service::Limits::of(settings),
+                max_body: settings.max_body_bytes,
+            }),
             counters: Arc::clone(front.counters()),
             http1: http.clone().http1_only(),
             http2: http.http2_only(),
             tls,
             limits: Limits::of(settings),
-            max_body: settings.max_body_bytes,
             places: Places::new(settings.max_connections, settings.max_connections_per_address),
             tellers: accepting::tellers(),
             tasks,

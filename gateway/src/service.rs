@@ -1,6 +1,6 @@
 //! The service: the routes, behind the layers of `layers.rs`.
 
-use std::convert::Infallible;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -10,10 +10,13 @@ use hyper::body::Body;
 use shared::answers::parameters::Route;
 use shared::answers::response::JSON;
 
-use crate::app::Front;
-use crate::auth;
+use crate::app::{App, Front};
+use crate::auth::{self, Caller, Identity};
 pub use crate::layers::Limits;
+use crate::layers::Passage;
 use crate::problem::Problem;
+use crate::questions::Asking;
+use crate::reply::Reply;
 use crate::{layers, openapi, questions, refresh};
 
 /// Longest URL: 500 Chinese store names, percent-encoded, fit.
@@ -23,15 +26,13 @@ const METHODS: &str = "GET, HEAD, OPTIONS";
 /// A response body.
 pub type ResponseBody = Full<Bytes>;
 
-/// Answers one request; every error is a problem document.
-///
-/// # Errors
-/// Never.
+/// Answers one request of a client at an address (none for a Unix socket); every error is a problem document.
 pub async fn handle<B>(
-    front: Front,
+    front: &Front,
+    address: Option<IpAddr>,
     request: Request<B>,
     limits: Limits,
-) -> Result<Response<ResponseBody>, Infallible>
+) -> Response<ResponseBody>
 where
     B: Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -39,51 +40,71 @@ where
     let (head, body) = request.into_parts();
     let request = Request::from_parts(head, ());
     let request_id = layers::request_id(&request);
-    let route = route(&front, &request, &request_id, body);
-    Ok(layers::through(&front, &request, &request_id, limits, route).await)
+    let identity = front.access().identify(request.headers());
+    let route = Route::of(request.uri().path());
+    let kind = route.as_ref().map(Route::kind);
+    let passage = Passage::begin(front, &request, &request_id, &identity, kind, limits);
+    // What waits is boxed: most requests do not, and their future is copied on its way.
+    let outcome = match passage.at_once(|| at_once(front, address, &request, &identity, route)) {
+        Ok(Next::Answered(reply)) => Ok(reply),
+        Ok(Next::Question(asked)) => passage.waiting(Box::pin(questions::answer(asked))).await,
+        Ok(Next::Refresh(app, caller)) => {
+            let refresh = refresh::take(front, app, caller, &request, &request_id, body);
+            passage.waiting(Box::pin(refresh)).await
+        }
+        Err(problem) => Err(problem),
+    };
+    passage.end(outcome)
 }
 
-async fn route<B>(
-    front: &Front,
-    request: &Request<()>,
-    request_id: &str,
-    body: B,
-) -> Result<Response<ResponseBody>, Problem>
-where
-    B: Body<Data = Bytes> + Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let caller = front.access().admit(request)?;
+/// What is to be done with a request.
+enum Next<'a> {
+    Answered(Reply),
+    Question(Asking<'a>),
+    Refresh(&'a App, Caller<'a>),
+}
+
+/// All that needs no wait: whether the caller may ask, what is asked, and its answer if it is near.
+fn at_once<'a>(
+    front: &'a Front,
+    address: Option<IpAddr>,
+    request: &'a Request<()>,
+    identity: &Identity<'a>,
+    route: Option<Route>,
+) -> Result<Next<'a>, Problem> {
+    let caller = front.access().admit(request, identity, address)?;
     let uri = request.uri();
     let length = uri.path_and_query().map_or(0, |path| path.as_str().len());
     if length > MAX_URI_BYTES {
         return Err(Problem::uri_too_long(MAX_URI_BYTES));
     }
     let path = uri.path();
-    let route = Route::of(path);
     let posts = path == refresh::PATH;
     if route.is_none() && !posts && !auth::is_free(path) {
         return Err(Problem::unknown_path(path));
     }
     let methods = if posts { refresh::METHODS } else { METHODS };
+    let answered = |response: Response<ResponseBody>| Ok(Next::Answered(response.into()));
     match *request.method() {
         Method::GET | Method::HEAD if !posts => {}
         Method::POST if posts => {}
-        Method::OPTIONS => return Ok(options(methods)),
+        Method::OPTIONS => return answered(options(methods)),
         _ => return Err(Problem::method(methods)),
     }
     let Some(caller) = caller else {
-        return Ok(match path {
+        return answered(match path {
             "/livez" => plain(StatusCode::OK, "alive\n".to_owned()),
             "/openapi.json" => described(),
             _ => ready(front),
         });
     };
     let app = front.app().ok_or_else(Problem::starting)?;
-    match route {
-        Some(route) => questions::answer(app, caller, request, &route).await,
-        None => refresh::take(front, app, caller, request, request_id, body).await,
-    }
+    let Some(route) = route else { return Ok(Next::Refresh(app, caller)) };
+    let asking = Asking::new(app, caller, request, route);
+    Ok(match asking.near() {
+        Some(reply) => Next::Answered(reply),
+        None => Next::Question(asking),
+    })
 }
 
 fn options(methods: &'static str) -> Response<ResponseBody> {

@@ -15,7 +15,7 @@ pub mod record;
 use sha2::{Digest as _, Sha256};
 
 pub use file_id::FileId;
-pub use record::{Event, NoQuestion, Outcome, Refresh, Request};
+pub use record::{Event, NoQuestion, Outcome, Refresh, Request, RequestLine};
 
 /// Version of the lines that are written, and the only one that is read.
 pub const VERSION: u32 = 1;

@@ -6,7 +6,7 @@ mod place;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::model::{Day, DayRange, Query};
+use crate::model::{Day, DayRange, Document, Query};
 pub use place::Place;
 
 /// Prefix of all keys unless set otherwise; `1` is the version of the layout.
@@ -98,7 +98,12 @@ impl Keys {
     /// L3 (b): a whole document. Long questions are hashed; the entry holds the full question, checked on read.
     #[must_use]
     pub fn answer(&self, query: &Query) -> Slot {
-        let hash = xxh3_128(query.canonical().as_bytes());
+        self.answer_of(query, &query.canonical())
+    }
+
+    /// As [`Keys::answer`], where the question's canonical text is known.
+    pub(crate) fn answer_of(&self, query: &Query, canonical: &str) -> Slot {
+        let hash = xxh3_128(canonical.as_bytes());
         let range = query.range.map_or(String::from("-"), |range| format!("{}:{}", range.from, range.to));
         Slot {
             key: format!("{}answer:{}:{range}:{hash:032x}", self.prefix, query.document.name()),
@@ -109,8 +114,13 @@ impl Keys {
     /// L4: a ready response.
     #[must_use]
     pub fn hot(&self, query: &Query) -> Slot {
-        let hash = xxh3_128(query.canonical().as_bytes());
-        Slot { key: format!("{}{}:{hash:032x}", self.hots(), query.document.name()), field: None }
+        self.hot_of(query.document, &query.canonical())
+    }
+
+    /// As [`Keys::hot`], where the question's canonical text is known.
+    pub(crate) fn hot_of(&self, document: Document, canonical: &str) -> Slot {
+        let hash = xxh3_128(canonical.as_bytes());
+        Slot { key: format!("{}{}:{hash:032x}", self.hots(), document.name()), field: None }
     }
 
     /// What the keys of all ready responses begin with.

@@ -1,30 +1,25 @@
-//! The record of a request that is being answered. It is taken by the log when it is dropped, so a request whose client
-//! went away is there too.
+//! The record of a request that is being answered. It is taken by the log at the latest when it is dropped, so a request
+//! whose client went away is there too.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderMap, Request, Response};
-use hyper::body::Body;
-use shared::access_log::record::{few_stores, limited_stores};
-use shared::access_log::{self, Outcome, token_id};
-use shared::answers::parameters::Route;
+use http::Request;
+use hyper::body::Body as _;
+use shared::access_log::RequestLine;
+use shared::access_log::record::{Kind, few_stores, limited_stores};
 use shared::model::{Day, Directory, Query};
 use shared::runtime::now_ms;
 
 use super::AccessLog;
-use crate::auth;
-use crate::auth::token::Presented;
+use crate::auth::{self, Identity};
+use crate::reply::Reply;
 
 /// Status of a request whose client went away before there was an answer, as nginx has it.
 const CLIENT_GONE: u16 = 499;
 
-/// What a question came to; travels with its response, whoever asked it.
-#[derive(Clone, Debug)]
-pub(crate) struct Details(Arc<OfQuestion>);
-
+/// What a question came to, whoever asked it.
 #[derive(Debug)]
-struct OfQuestion {
+pub(crate) struct Details {
     /// Unless they are too many for any line.
     stores: Option<Vec<String>>,
     store_count: Option<u32>,
@@ -34,88 +29,83 @@ struct OfQuestion {
 impl Details {
     /// `directory` is that of all stores, whatever the caller may see: days are told relative to its last one.
     pub(crate) fn new(query: &Query, directory: &Directory) -> Self {
-        Self(Arc::new(OfQuestion {
-            stores: limited_stores(&query.stores),
+        Self {
+            stores: limited_stores(&query.stores).map(<[_]>::to_vec),
             store_count: u32::try_from(query.stores.len()).ok(),
             last_day: directory.last_day(),
-        }))
+        }
     }
 
-    /// Bytes that it takes.
+    /// Bytes that it takes beside itself.
     pub(crate) fn size(&self) -> usize {
-        let names = self.0.stores.iter().flatten().map(|store| store.len() + size_of::<String>());
-        size_of::<OfQuestion>() + names.sum::<usize>()
+        self.stores.iter().flatten().map(|store| store.len() + size_of::<String>()).sum()
     }
 }
-
-/// Marks a response to somebody who may not see all stores.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ToList;
 
 /// A record that is not complete yet.
-pub(crate) struct Pending {
-    log: AccessLog,
+pub(crate) struct Pending<'a> {
+    log: &'a AccessLog,
     started: Instant,
-    /// `None` if this request is not logged.
-    request: Option<access_log::Request>,
+    /// `None` if this request is not logged, or was.
+    line: Option<RequestLine<'a>>,
 }
 
-impl Pending {
-    /// Begins the record of a request.
-    pub(crate) fn begin<B>(log: &AccessLog, request: &Request<B>, request_id: &str) -> Self {
-        let started = Instant::now();
+impl<'a> Pending<'a> {
+    /// Begins the record of a request that came at `started`.
+    pub(crate) fn begin<B>(
+        log: &'a AccessLog,
+        started: Instant,
+        request: &'a Request<B>,
+        kind: Option<Kind>,
+        request_id: &'a str,
+        identity: &'a Identity<'_>,
+    ) -> Self {
         let path = request.uri().path();
         let logged = log.is_on() && !auth::is_free(path);
-        let record = logged.then(|| {
-            let mut record = access_log::Request {
+        let line = logged.then(|| {
+            let mut line = RequestLine {
                 time: now_ms(),
-                request_id: Some(request_id.to_owned()),
-                token: token(request.headers()),
-                method: request.method().as_str().to_owned().into(),
-                kind: Route::of(path).map(|route| route.kind()),
+                request_id: Some(request_id),
+                token: identity.id(),
+                method: request.method().as_str(),
+                kind,
                 status: CLIENT_GONE,
-                ..access_log::Request::default()
+                ..RequestLine::default()
             };
-            record.set_target(path, request.uri().query().unwrap_or_default());
-            record
+            line.set_target(path, request.uri().query().unwrap_or_default());
+            line
         });
-        Self { log: log.clone(), started, request: record }
+        Self { log, started, line }
     }
 
-    /// Adds what the response says.
-    pub(crate) fn answered<B: Body>(&mut self, response: &Response<B>) {
-        let Some(record) = &mut self.request else { return };
-        record.status = response.status().as_u16();
-        record.bytes = response.body().size_hint().exact().unwrap_or(0);
-        let cache = response.headers().get("x-cache").and_then(|value| value.to_str().ok());
-        (record.outcome, record.stale) = cache.map_or((Outcome::None, false), Outcome::from_header);
-        if let Some(Details(details)) = response.extensions().get::<Details>() {
+    /// Records what the request came to.
+    pub(crate) fn answered(&mut self, reply: &Reply) {
+        let Some(mut line) = self.line.take() else { return };
+        line.status = reply.response.status().as_u16();
+        line.bytes = reply.response.body().size_hint().exact().unwrap_or(0);
+        (line.outcome, line.stale) = (reply.outcome, reply.stale);
+        if let Some(details) = reply.details() {
             // A question that names stores says so itself.
-            record.limited =
-                response.extensions().get::<ToList>().is_some() && !record.query.contains("stores=");
+            line.limited = reply.to_list && !line.query.contains("stores=");
             let named = details.stores.as_deref();
-            record.stores =
-                if record.limited { named.map(<[_]>::to_vec) } else { named.and_then(few_stores) };
-            record.store_count = details.store_count;
-            record.last_day = details.last_day;
+            line.stores = if line.limited { named } else { named.and_then(few_stores) };
+            line.store_count = details.store_count;
+            line.last_day = details.last_day;
         }
+        self.record(line);
+    }
+
+    fn record(&self, mut line: RequestLine<'_>) {
+        line.duration_us = u64::try_from(self.started.elapsed().as_micros()).ok();
+        self.log.record(line);
     }
 }
 
-impl Drop for Pending {
+impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if let Some(mut record) = self.request.take() {
-            record.duration_us = u64::try_from(self.started.elapsed().as_micros()).ok();
-            self.log.record(record);
+        if let Some(line) = self.line.take() {
+            self.record(line);
         }
-    }
-}
-
-/// The id of the bearer token.
-fn token(headers: &HeaderMap) -> Option<String> {
-    match Presented::of(headers) {
-        Presented::Token(token) => Some(token_id(token)),
-        Presented::Nothing | Presented::Malformed => None,
     }
 }
 
@@ -123,6 +113,8 @@ fn token(headers: &HeaderMap) -> Option<String> {
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::auth::Access;
+    use shared::access_log::{self, Outcome};
 
     #[tokio::test]
     async fn a_client_that_went_away_is_recorded() {
@@ -131,9 +123,12 @@ mod tests {
         let settings = shared::config::Settings::load(&[], &|_| None).unwrap().access_log;
         let settings = shared::config::AccessLogSettings { path: Some(path.clone()), ..settings };
         let log = AccessLog::start(&settings, "here:1").unwrap();
-        let request = Request::get("/v1/stores/a%2Fb/orders?limit=5").body(()).unwrap();
-        drop(Pending::begin(&log, &request, "r-1"));
-        drop(Pending::begin(&log, &Request::get("/livez").body(()).unwrap(), "r-2"));
+        let access = Access::default();
+        for (target, kind) in [("/v1/stores/a%2Fb/orders?limit=5", Some("orders")), ("/livez", None)] {
+            let request = Request::get(target).header("authorization", "Bearer abc").body(()).unwrap();
+            let identity = access.identify(request.headers());
+            drop(Pending::begin(&log, Instant::now(), &request, kind, "r-1", &identity));
+        }
         log.finish().await;
         let text = std::fs::read_to_string(path).unwrap();
         let Ok(access_log::Event::Request(record)) = access_log::parse_line(text.trim_end().as_bytes())
@@ -142,23 +137,10 @@ mod tests {
         };
         assert_eq!((record.status, record.outcome, record.kind), (499, Outcome::None, Some("orders")));
         assert_eq!((record.path.as_str(), record.query.as_str()), ("/v1/stores/a%2Fb/orders", "limit=5"));
-        assert_eq!(record.instance.as_deref(), Some("here:1"));
+        assert_eq!(
+            (record.instance.as_deref(), record.token.as_deref()),
+            (Some("here:1"), Some("ba7816bf8f01"))
+        );
         assert!(record.question().is_ok());
-    }
-
-    #[test]
-    fn only_bearer_tokens_have_an_id() {
-        let id = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(http::header::AUTHORIZATION, value.parse().unwrap());
-            token(&headers)
-        };
-        for value in ["Bearer abc", "bearer  abc "] {
-            assert_eq!(id(value).as_deref(), Some("ba7816bf8f01"), "{value}");
-        }
-        for value in ["", "Bearer", "Bearer ", "Basic abc", "abc"] {
-            assert_eq!(id(value), None, "{value}");
-        }
-        assert_eq!(id(&format!("Bearer {}", "x".repeat(5 << 10))), None);
     }
 }

@@ -4,55 +4,39 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use shared::access_log::{Event, line};
 use shared::runtime::now_ms;
-use tokio::sync::{mpsc, oneshot};
 
+use super::Shared;
 use super::file::LogFile;
-use super::{Message, Shared, Written};
+use super::queue::{BATCH_BYTES, Batch, Next, Queue};
 
 /// How long records are collected: one wake-up and one write for all that come within it. Readers see a line after
 /// about this time.
 const COLLECT: Duration = Duration::from_millis(50);
-/// Bytes after which a batch is written at once.
-const BATCH_BYTES: usize = 1 << 20;
 /// How often drops are told, at most.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) struct Writer {
     file: LogFile,
-    records: mpsc::Receiver<Message>,
+    queue: Arc<Queue>,
     shared: Arc<Shared>,
     drops: Drops,
 }
 
 impl Writer {
-    pub(super) fn new(file: LogFile, records: mpsc::Receiver<Message>, shared: Arc<Shared>) -> Self {
-        Self { file, records, shared, drops: Drops::default() }
+    pub(super) fn new(file: LogFile, queue: Arc<Queue>, shared: Arc<Shared>) -> Self {
+        Self { file, queue, shared, drops: Drops::default() }
     }
 
     /// Writes until it is told to stop, or no handle is left.
     pub(super) fn run(mut self) {
         let mut batch = Batch::default();
         loop {
-            let first = self.records.blocking_recv();
-            let stop = match first {
-                None => Stop::Now(None),
-                Some(first) => {
-                    let stop = batch.take(first, &self.shared);
-                    if matches!(stop, Stop::No) {
-                        // A stop comes through the queue: it waits no longer than this.
-                        std::thread::park_timeout(COLLECT);
-                        self.collect(&mut batch)
-                    } else {
-                        stop
-                    }
-                }
-            };
+            let next = self.queue.take(&mut batch, COLLECT);
             self.write(&mut batch);
-            match stop {
-                Stop::No => self.tell_drops(false),
-                Stop::Now(done) => {
+            match next {
+                Next::More => self.tell_drops(false),
+                Next::End(done) => {
                     self.tell_drops(true);
                     self.file.sync();
                     if let Some(done) = done {
@@ -65,26 +49,12 @@ impl Writer {
         }
     }
 
-    fn collect(&mut self, batch: &mut Batch) -> Stop {
-        loop {
-            if batch.bytes.len() >= BATCH_BYTES {
-                self.write(batch);
-            }
-            match self.records.try_recv() {
-                Ok(message) => match batch.take(message, &self.shared) {
-                    Stop::No => {}
-                    stop @ Stop::Now(_) => return stop,
-                },
-                Err(_) => return Stop::No,
-            }
-        }
-    }
-
     fn write(&mut self, batch: &mut Batch) {
         if batch.lines == 0 {
             return;
         }
         let was_failing = self.shared.failing.load(Ordering::Relaxed);
+        let lines = batch.lines as u64;
         let outcome = self.file.write(&batch.bytes, now_ms());
         for waiting in batch.waiting.drain(..) {
             // Who asked may have gone.
@@ -92,7 +62,7 @@ impl Writer {
         }
         match outcome {
             Ok(rotated) => {
-                self.shared.written.fetch_add(batch.lines, Ordering::Relaxed);
+                self.shared.written.fetch_add(lines, Ordering::Relaxed);
                 self.shared.written_bytes.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
                 self.shared.rotated.fetch_add(u64::from(rotated), Ordering::Relaxed);
                 if was_failing {
@@ -102,7 +72,7 @@ impl Writer {
                 self.shared.failing.store(false, Ordering::Relaxed);
             }
             Err(error) => {
-                self.shared.failed.fetch_add(batch.lines, Ordering::Relaxed);
+                self.shared.failed.fetch_add(lines, Ordering::Relaxed);
                 self.shared.failing.store(true, Ordering::Relaxed);
                 if !was_failing {
                     tracing::warn!(
@@ -126,51 +96,6 @@ impl Writer {
                 total = dropped,
                 "records of the access log were dropped, its queue was full; raise access_log.queue or use a faster disk"
             );
-        }
-    }
-}
-
-/// When to end.
-enum Stop {
-    No,
-    Now(Option<oneshot::Sender<()>>),
-}
-
-/// Lines that are to be written.
-#[derive(Default)]
-struct Batch {
-    bytes: Vec<u8>,
-    lines: u64,
-    /// Who waits to hear of them; no more than there are lines.
-    waiting: Vec<Written>,
-}
-
-impl Batch {
-    fn take(&mut self, message: Message, shared: &Shared) -> Stop {
-        match message {
-            Message::Record { event, bytes, written } => {
-                shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
-                if self.push(&event, shared) {
-                    self.waiting.extend(written);
-                }
-                Stop::No
-            }
-            Message::Stop(done) => Stop::Now(Some(done)),
-        }
-    }
-
-    fn push(&mut self, event: &Event, shared: &Shared) -> bool {
-        match line::write(event, &mut self.bytes) {
-            Ok(()) => {
-                self.lines += 1;
-                true
-            }
-            Err(error) => {
-                // Targets are cut and names bounded, so this is a mistake of the program.
-                shared.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(error = %error, "a record of the access log cannot be written as a line");
-                false
-            }
         }
     }
 }

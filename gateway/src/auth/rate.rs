@@ -108,9 +108,9 @@ impl Limiter {
     }
 
     /// Takes a request of an address; peers without one share a bucket.
-    pub(super) fn address(&self, address: impl FnOnce() -> Option<IpAddr>) -> Result<(), Duration> {
+    pub(super) fn address(&self, address: Option<IpAddr>) -> Result<(), Duration> {
         let Some((rate, buckets)) = &self.addresses else { return Ok(()) };
-        let key = address().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), counted_as);
+        let key = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), counted_as);
         buckets.get_with(key, Arc::default).take(*rate, self.now_ns())
     }
 }
@@ -163,10 +163,10 @@ mod tests {
     fn addresses_have_buckets_of_their_own_and_are_bounded() {
         let mut settings = shared::config::Settings::load(&[], &|_| None).unwrap().access;
         let limiter = Limiter::new(&settings);
-        assert!((0..1000).all(|_| limiter.address(|| None).is_ok()), "no limit is the default");
+        assert!((0..1000).all(|_| limiter.address(None).is_ok()), "no limit is the default");
         (settings.address_rate, settings.address_burst, settings.addresses) = (0.001, 1, 2);
         let limiter = Limiter::new(&settings);
-        let take = |address: &str| limiter.address(|| Some(address.parse().unwrap())).is_ok();
+        let take = |address: &str| limiter.address(Some(address.parse().unwrap())).is_ok();
         assert!(take("10.0.0.1") && take("2001:db8::1"));
         // The same network, and the same address in its other form.
         assert!(!take("2001:db8::2") && !take("::ffff:10.0.0.1") && !take("10.0.0.1"));

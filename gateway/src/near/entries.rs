@@ -90,10 +90,12 @@ pub(super) struct Memo {
     pub(super) epoch: Epoch,
 }
 
-/// An entry with the bytes that it counts for, which are counted once.
+/// An entry with what it counts for, and until when it may be used.
 #[derive(Clone, Debug)]
-pub(super) struct Weighed {
+pub(super) struct Kept {
     pub(super) size: u32,
+    /// Milliseconds since 1970.
+    pub(super) until: i64,
     pub(super) entry: Entry,
 }
 
@@ -105,7 +107,7 @@ pub(super) enum Entry {
 }
 
 /// What an entry takes beside its content: keys, places in the cache's lists, counts.
-const OVERHEAD: usize = 300;
+const OVERHEAD: usize = 200;
 
 impl Entry {
     /// Bytes that it counts for, about.

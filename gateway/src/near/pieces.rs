@@ -25,7 +25,7 @@ pub(crate) struct ReadIn {
 
 impl Near {
     fn piece(&self, kind: u8, of: Of<'_>, now: i64) -> Option<Arc<KeptPiece>> {
-        let found = self.is_connected().then(|| self.inner.pieces.get(of.key(kind))).flatten();
+        let found = self.is_connected().then(|| self.inner.pieces.get(of.key(kind), now)).flatten();
         let usable = |kept: &Arc<KeptPiece>| {
             Of { store_id: &kept.store_id, from: kept.from, to: kept.to } == of
                 && now < kept.until

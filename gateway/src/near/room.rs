@@ -1,74 +1,102 @@
-//! A part of the near cache with its own bound. moka: its TinyLFU keeps what is asked for most, it weighs entries, forgets
-//! them by age, and a look takes no lock that a writer holds long.
+//! A part of the near cache with its own bound. quick_cache: what is asked for more than once stays longest, entries are
+//! weighed, no entry is ever over the bound, and a look costs a read lock of one of many parts and no bookkeeping.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use moka::notification::RemovalCause;
-use moka::sync::Cache;
+use foldhash::fast::RandomState;
+use quick_cache::sync::Cache;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+use shared::runtime::now_ms;
 
-use super::entries::{Entry, Key, Weighed};
+use super::entries::{Entry, Kept, Key};
 use super::{Count, Counters};
 
-/// Writes that wait in the cache's queue may exceed its bound by this part of it.
-const PENDING_PART: u64 = 16;
+/// Independent parts of a room, so that threads seldom wait for each other.
+const PARTS: usize = 16;
+/// Bytes of an entry, about.
+const USUAL_BYTES: u64 = 1 << 10;
+
+#[derive(Clone, Debug)]
+struct Weigher;
+
+impl Weighter<Key, Kept> for Weigher {
+    fn weight(&self, _: &Key, kept: &Kept) -> u64 {
+        u64::from(kept.size)
+    }
+}
+
+/// Counts what had to go.
+#[derive(Clone, Debug)]
+struct Evicted(Arc<Counters>);
+
+impl Lifecycle<Key, Kept> for Evicted {
+    type RequestState = ();
+
+    fn on_evict(&self, (): &mut (), _: Key, _: Kept) {
+        self.0.add(Count::dropped_for_room, 1);
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Room {
-    entries: Cache<Key, Weighed>,
-    max_bytes: u64,
-    /// Bytes written since the bound was last enforced.
-    pending: AtomicU64,
+    entries: Option<Cache<Key, Kept, Weigher, RandomState, Evicted>>,
+    max_age_ms: i64,
     counters: Arc<Counters>,
 }
 
 impl Room {
     pub(super) fn new(max_bytes: u64, max_age: Duration, counters: &Arc<Counters>) -> Self {
-        let counted = Arc::clone(counters);
-        let entries = Cache::builder()
-            .max_capacity(max_bytes)
-            .weigher(|_: &Key, weighed: &Weighed| weighed.size)
-            .time_to_live(max_age)
-            .eviction_listener(move |_, _, cause| match cause {
-                RemovalCause::Size => counted.add(Count::dropped_for_room, 1),
-                RemovalCause::Expired => counted.add(Count::dropped_for_age, 1),
-                RemovalCause::Explicit | RemovalCause::Replaced => {}
-            })
+        let usual = usize::try_from(max_bytes / USUAL_BYTES).unwrap_or(usize::MAX).max(1);
+        let options = OptionsBuilder::new()
+            .shards(PARTS)
+            .estimated_items_capacity(usual)
+            .weight_capacity(max_bytes)
             .build();
-        Self { entries, max_bytes, pending: AtomicU64::default(), counters: Arc::clone(counters) }
+        let evicted = Evicted(Arc::clone(counters));
+        // Both values that it wants are given.
+        let entries = options
+            .ok()
+            .map(|options| Cache::with_options(options, Weigher, RandomState::default(), evicted));
+        let max_age_ms = i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX);
+        Self { entries, max_age_ms, counters: Arc::clone(counters) }
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<Entry> {
-        self.entries.get(&key).map(|weighed| weighed.entry)
+    /// What is kept under a key, unless it is too old at `now`, milliseconds since 1970.
+    pub(super) fn get(&self, key: Key, now: i64) -> Option<Entry> {
+        let entries = self.entries.as_ref()?;
+        let kept = entries.get(&key)?;
+        if now < kept.until {
+            return Some(kept.entry);
+        }
+        if entries.remove_if(&key, |kept| now >= kept.until).is_some() {
+            self.counters.add(Count::dropped_for_age, 1);
+        }
+        None
     }
 
     pub(super) fn keep(&self, key: Key, entry: Entry) {
-        let most_pending = self.max_bytes / PENDING_PART;
-        let Some(weight) = u32::try_from(entry.size()).ok().filter(|size| u64::from(*size) <= most_pending)
+        let Some(entries) = &self.entries else { return };
+        let Some(size) =
+            u32::try_from(entry.size()).ok().filter(|size| u64::from(*size) <= entries.shard_capacity())
         else {
             self.counters.add(Count::fills_refused, 1);
             return;
         };
-        let size = u64::from(weight);
         if !matches!(entry, Entry::Memo(_)) {
             self.counters.add(Count::fills, 1);
         }
-        self.entries.insert(key, Weighed { size: weight, entry });
-        // The cache enforces its bound now and then; with large entries that would be too late.
-        if self.pending.fetch_add(size, Ordering::Relaxed) + size > most_pending {
-            self.pending.store(0, Ordering::Relaxed);
-            self.entries.run_pending_tasks();
-        }
+        entries.insert(key, Kept { size, until: now_ms().saturating_add(self.max_age_ms), entry });
     }
 
-    /// Bytes and number of what is kept now.
+    /// Bytes and entries.
     pub(super) fn size(&self) -> (u64, u64) {
-        self.entries.run_pending_tasks();
-        (self.entries.weighted_size(), self.entries.entry_count())
+        self.entries.as_ref().map_or((0, 0), |entries| (entries.weight(), entries.len() as u64))
     }
 
     pub(super) fn clear(&self) {
-        self.entries.invalidate_all();
+        if let Some(entries) = &self.entries {
+            entries.clear();
+        }
     }
 }

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use http::Request;
-use hyper::body::Incoming;
 use hyper::service::service_fn;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,13 +15,13 @@ use tokio::net::UnixStream;
 
 use super::activity::Activity;
 use super::connection::{self, End};
+use super::exchange::Client;
 use super::heads::Version;
 use super::listening::Listener;
 use super::places::{self, Full, Place};
 use super::stream::Watched;
 use super::tls::Tls;
 use super::{Server, exchange};
-use crate::auth::Peer;
 use crate::observe::OpenConnection;
 use crate::refusal::WithRefusals;
 
@@ -166,12 +164,11 @@ fn take(server: &Arc<Server>, accepted: Accepted, troubles: &mut Troubles) {
     let (own, held) = (Arc::clone(server), (place, OpenConnection::accepted(&server.counters)));
     match accepted {
         Accepted::Tcp(stream, address) => {
-            let peer = Peer(address);
             // Answers are written in one piece: waiting for more only delays them.
             let _ = stream.set_nodelay(true);
             match server.tls.clone() {
-                None => server.tasks.spawn(serve(own, stream, Some(peer), held)),
-                Some(tls) => server.tasks.spawn(greet(own, tls, stream, peer, held)),
+                None => server.tasks.spawn(serve(own, stream, Some(address), held)),
+                Some(tls) => server.tasks.spawn(greet(own, tls, stream, address, held)),
             };
         }
         #[cfg(unix)]
@@ -204,15 +201,20 @@ fn turn_away(server: &Arc<Server>, accepted: Accepted, full: Full) {
 }
 
 /// Does the handshake of TLS, then serves.
-async fn greet(server: Arc<Server>, tls: Tls, stream: TcpStream, peer: Peer, held: Held) {
+async fn greet(server: Arc<Server>, tls: Tls, stream: TcpStream, address: IpAddr, held: Held) {
     match tls.accept(stream).await {
-        Ok(stream) => Box::pin(serve(server, stream, Some(peer), held)).await,
+        Ok(stream) => Box::pin(serve(server, stream, Some(address), held)).await,
         Err(error) => tracing::debug!(error = %error, "a TLS handshake failed"),
     }
 }
 
 /// Serves a connection to its end. What is prepared here stays out of the task, of which there may be many.
-fn serve<S>(server: Arc<Server>, stream: S, peer: Option<Peer>, held: Held) -> impl Future<Output = ()> + Send
+fn serve<S>(
+    server: Arc<Server>,
+    stream: S,
+    address: Option<IpAddr>,
+    held: Held,
+) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -226,12 +228,9 @@ where
             None => return,
         };
         let _held = (registered, held);
-        let service = service_fn(|mut request: Request<Incoming>| {
-            if let Some(peer) = peer {
-                request.extensions_mut().insert(peer);
-            }
-            exchange::answer(server.routes.clone(), &activity, request, server.max_body)
-        });
+        let service = Arc::clone(&server.service);
+        let client = Arc::new(Client { service, activity: Arc::clone(&activity), address });
+        let service = service_fn(move |request| exchange::answer(Arc::clone(&client), request));
         let connection = std::pin::pin!(http.serve_connection(WithRefusals::new(stream), service));
         match connection::drive(connection, &activity, &server.limits, server.phases.clone()).await {
             Ok(End::Closed) => {}

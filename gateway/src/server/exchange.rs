@@ -1,6 +1,7 @@
 //! One request and its answer: counted while it is in flight, its body bounded.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,28 +11,42 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body_util::Limited;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tower::ServiceExt as _;
-use tower::util::BoxCloneSyncService;
 
 use super::activity::Activity;
+use crate::app::Front;
 use crate::problem::Problem;
-use crate::refusal;
 use crate::service::ResponseBody;
+use crate::{refusal, service};
 
 /// A request's body, which fails where it grows beyond the limit.
 pub type RequestBody = Limited<Incoming>;
-/// What answers requests.
-pub(super) type Routes = BoxCloneSyncService<Request<RequestBody>, Response<ResponseBody>, Infallible>;
+
+/// What answers requests, and what they must keep to.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) front: Front,
+    pub(super) limits: service::Limits,
+    /// Most bytes of a request's body.
+    pub(super) max_body: usize,
+}
+
+/// A client of one connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) service: Arc<Service>,
+    pub(super) activity: Arc<Activity>,
+    pub(super) address: Option<IpAddr>,
+}
 
 /// A request in flight, until this is dropped.
 struct InFlight {
-    activity: Arc<Activity>,
+    client: Arc<Client>,
     number: u64,
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.activity.end(Instant::now(), self.number);
+        self.client.activity.end(Instant::now(), self.number);
     }
 }
 
@@ -63,28 +78,26 @@ impl<B: Body + Unpin> Body for Counted<B> {
 
 /// Answers one request of a connection.
 pub(super) fn answer(
-    routes: Routes,
-    activity: &Arc<Activity>,
+    client: Arc<Client>,
     request: Request<Incoming>,
-    max_body: usize,
-) -> impl Future<Output = Result<Response<Counted<ResponseBody>>, Infallible>> + Send + use<> {
-    let number = activity.begin(Instant::now(), request.uri());
-    let in_flight = InFlight { activity: Arc::clone(activity), number };
-    // See `heads`: what follows a body is not looked at.
-    let last = request.version() < Version::HTTP_2 && has_body(request.headers());
-    let too_large = request.body().size_hint().lower() > max_body as u64;
+) -> impl Future<Output = Result<Response<Counted<ResponseBody>>, Infallible>> + Send {
+    let number = client.activity.begin(Instant::now(), request.uri());
+    let in_flight = InFlight { client, number };
     async move {
-        let answered = if too_large {
-            Ok(refusal::response(&Problem::body_too_large(max_body)))
+        let Client { service, address, .. } = &*in_flight.client;
+        let max_body = service.max_body;
+        // See `heads`: what follows a body is not looked at.
+        let last = request.version() < Version::HTTP_2 && has_body(request.headers());
+        let mut response = if request.body().size_hint().lower() > max_body as u64 {
+            refusal::response(&Problem::body_too_large(max_body))
         } else {
-            routes.oneshot(request.map(|body| Limited::new(body, max_body))).await
+            let request = request.map(|body| Limited::new(body, max_body));
+            service::handle(&service.front, *address, request, service.limits).await
         };
-        answered.map(|mut response| {
-            if last {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            response.map(|body| Counted { body, _request: in_flight })
-        })
+        if last {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response.map(|body| Counted { body, _request: in_flight }))
     }
 }
 

@@ -1,6 +1,10 @@
 //! Lines of the access log: one JSON object each, the version first, then the type.
 
-use super::record::Event;
+use std::io::Write as _;
+
+use serde::Serialize;
+
+use super::record::{Event, RequestLine};
 use super::{LineError, MAX_LINE_BYTES, VERSION};
 
 /// Adds an event's line, with its end, to `out`.
@@ -8,22 +12,31 @@ use super::{LineError, MAX_LINE_BYTES, VERSION};
 /// # Errors
 /// [`LineError::TooLong`] if the line is longer than readers take; nothing is added then.
 pub fn write(event: &Event, out: &mut Vec<u8>) -> Result<(), LineError> {
+    match event {
+        Event::Request(request) => write_request(&request.into(), out),
+        Event::Refresh(refresh) => write_object("refresh", refresh, out),
+    }
+}
+
+/// As [`write`], of a request.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_request(request: &RequestLine<'_>, out: &mut Vec<u8>) -> Result<(), LineError> {
+    write_object("request", request, out)
+}
+
+fn write_object<T: Serialize>(kind: &str, record: &T, out: &mut Vec<u8>) -> Result<(), LineError> {
     let start = out.len();
-    let mut object = |kind: &str| {
-        out.extend_from_slice(format!("{{\"v\":{VERSION},\"type\":\"{kind}\"").as_bytes());
-        out.len()
-    };
-    let (at, written) = match event {
-        Event::Request(request) => (object("request"), serde_json::to_writer(&mut *out, request)),
-        Event::Refresh(refresh) => (object("refresh"), serde_json::to_writer(&mut *out, refresh)),
-    };
+    let written = write!(out, "{{\"v\":{VERSION},\"type\":\"{kind}\"").map_err(serde_json::Error::io);
+    let at = out.len();
+    if let Err(error) = written.and_then(|()| serde_json::to_writer(&mut *out, record)) {
+        out.truncate(start);
+        return Err(LineError::malformed(0, error.to_string()));
+    }
     // The record's own fields go on in the same object.
     if let Some(brace) = out.get_mut(at) {
         *brace = b',';
-    }
-    if let Err(error) = written {
-        out.truncate(start);
-        return Err(LineError::malformed(0, error.to_string()));
     }
     if out.len() - start > MAX_LINE_BYTES {
         out.truncate(start);
@@ -183,7 +196,7 @@ mod tests {
     #[test]
     fn the_longest_lines_can_be_read() {
         let mut request = request();
-        request.stores = limited_stores(&vec!["\u{1}".repeat(16); 500]);
+        request.stores = limited_stores(&vec!["\u{1}".repeat(16); 500]).map(<[_]>::to_vec);
         assert!(request.stores.is_some());
         // The longest target and the worst characters fit into a line.
         request.set_target("/", &"\"".repeat(MAX_TARGET_BYTES));

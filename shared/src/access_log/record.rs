@@ -97,13 +97,13 @@ impl Outcome {
 /// A kind of document, one of [`Route::KINDS`].
 pub type Kind = &'static str;
 
-/// A request and its answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A request and its answer. It is written as its [`RequestLine`].
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Request {
     /// When it came, milliseconds since 1970.
     pub time: i64,
     /// Request id; logs of other servers have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub request_id: Option<String>,
     /// Id of the bearer token ([`super::token_id`]), or the user of another server's log.
     #[serde(default)]
@@ -117,23 +117,23 @@ pub struct Request {
     #[serde(default)]
     pub query: String,
     /// Whether path and query were cut: no question can be read from them.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub cut: bool,
     /// Kind of document asked for ([`Route::kind`]).
-    #[serde(default, deserialize_with = "kind", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "kind")]
     pub kind: Option<Kind>,
     /// The stores that the question came to, if they are few.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub stores: Option<Vec<String>>,
     /// Whether its caller may not see all stores, so that it came to his where it named none: to be taken as if it had
     /// named `stores`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub limited: bool,
     /// How many stores the question came to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub store_count: Option<u32>,
     /// Last data day of all stores when it was asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub last_day: Option<Day>,
     /// HTTP status; 499 if the client went away before.
     pub status: u16,
@@ -147,11 +147,65 @@ pub struct Request {
     #[serde(default)]
     pub bytes: u64,
     /// From the request's head to the answer being ready, in microseconds; written in milliseconds.
-    #[serde(default, rename = "duration_ms", with = "milliseconds", skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "duration_ms", deserialize_with = "milliseconds::deserialize")]
     pub duration_us: Option<u64>,
     /// Which gateway.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub instance: Option<String>,
+}
+
+/// A request as its line is written, of texts that lie elsewhere: the gateway writes many, and keeps none.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct RequestLine<'a> {
+    /// As in [`Request`], like all that follows.
+    pub time: i64,
+    /// Request id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<&'a str>,
+    /// Id of the bearer token.
+    pub token: Option<&'a str>,
+    /// Method.
+    pub method: &'a str,
+    /// Path.
+    pub path: &'a str,
+    /// Query string.
+    pub query: &'a str,
+    /// Whether path and query were cut.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// Kind of document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// The stores, if they are few.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stores: Option<&'a [String]>,
+    /// Whether its caller may not see all stores.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub limited: bool,
+    /// How many stores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_count: Option<u32>,
+    /// Last data day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_day: Option<Day>,
+    /// HTTP status.
+    pub status: u16,
+    /// Which step answered.
+    pub outcome: Outcome,
+    /// Whether the answer was past its soft expiry.
+    pub stale: bool,
+    /// Bytes of the body.
+    pub bytes: u64,
+    /// Microseconds.
+    #[serde(
+        rename = "duration_ms",
+        serialize_with = "milliseconds::serialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub duration_us: Option<u64>,
+    /// Which gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<&'a str>,
 }
 
 /// A wish for fresh answers.
@@ -218,19 +272,53 @@ impl Event {
     }
 }
 
-impl Request {
+impl<'a> RequestLine<'a> {
     /// Sets path and query, cut to [`MAX_TARGET_BYTES`].
-    pub fn set_target(&mut self, path: &str, query: &str) {
-        let kept = |text: &str, room: usize| text[..text.floor_char_boundary(room)].to_owned();
+    pub fn set_target(&mut self, path: &'a str, query: &'a str) {
+        let kept = |text: &'a str, room: usize| &text[..text.floor_char_boundary(room)];
         self.path = kept(path, MAX_TARGET_BYTES);
         self.query = kept(query, MAX_TARGET_BYTES - self.path.len());
         self.cut = self.path.len() + self.query.len() < path.len() + query.len();
+    }
+}
+
+impl<'a> From<&'a Request> for RequestLine<'a> {
+    fn from(request: &'a Request) -> Self {
+        Self {
+            time: request.time,
+            request_id: request.request_id.as_deref(),
+            token: request.token.as_deref(),
+            method: &request.method,
+            path: &request.path,
+            query: &request.query,
+            cut: request.cut,
+            kind: request.kind,
+            stores: request.stores.as_deref(),
+            limited: request.limited,
+            store_count: request.store_count,
+            last_day: request.last_day,
+            status: request.status,
+            outcome: request.outcome,
+            stale: request.stale,
+            bytes: request.bytes,
+            duration_us: request.duration_us,
+            instance: request.instance.as_deref(),
+        }
+    }
+}
+
+impl Request {
+    /// Sets path and query, cut to [`MAX_TARGET_BYTES`].
+    pub fn set_target(&mut self, path: &str, query: &str) {
+        let mut line = RequestLine::default();
+        line.set_target(path, query);
+        (self.path, self.query, self.cut) = (line.path.to_owned(), line.query.to_owned(), line.cut);
     }
 
     /// Sets what the question came to.
     pub fn set_stores(&mut self, stores: &[String]) {
         self.store_count = u32::try_from(stores.len()).ok();
-        self.stores = few_stores(stores);
+        self.stores = few_stores(stores).map(<[String]>::to_vec);
     }
 
     /// The question, as the gateway reads it.
@@ -258,19 +346,19 @@ impl Request {
 
 /// The stores, if they are so few that a record names them.
 #[must_use]
-pub fn few_stores(stores: &[String]) -> Option<Vec<String>> {
+pub fn few_stores(stores: &[String]) -> Option<&[String]> {
     within(stores, NAMED_STORES, NAMED_BYTES)
 }
 
 /// The stores that a limited question came to, if a record can name them.
 #[must_use]
-pub fn limited_stores(stores: &[String]) -> Option<Vec<String>> {
+pub fn limited_stores(stores: &[String]) -> Option<&[String]> {
     within(stores, MAX_STORES, LIMITED_BYTES)
 }
 
-fn within(stores: &[String], most: usize, most_bytes: usize) -> Option<Vec<String>> {
+fn within(stores: &[String], most: usize, most_bytes: usize) -> Option<&[String]> {
     let few = stores.len() <= most && stores.iter().map(String::len).sum::<usize>() <= most_bytes;
-    few.then(|| stores.to_vec())
+    few.then_some(stores)
 }
 
 fn get() -> Cow<'static, str> {
@@ -392,20 +480,18 @@ pub(super) mod tests {
         let names = ["a", "b"].map(str::to_owned).to_vec();
         // Also where no parameter could name them.
         for path in ["/v1/metrics/overview", "/v1/metrics/stores"] {
-            let mut request = Request { limited: true, stores: limited_stores(&names), ..request() };
+            let mut request =
+                Request { limited: true, stores: limited_stores(&names).map(<[_]>::to_vec), ..request() };
             request.set_target(path, "to=2026-03-07");
             assert_eq!(stores(&request), Ok(Some(names.clone())));
             request.limited = false;
             assert_eq!(stores(&request), Ok(None));
             request.limited = true;
-            request.stores = limited_stores(&["s".repeat(LIMITED_BYTES + 1)]);
+            request.stores = limited_stores(&["s".repeat(LIMITED_BYTES + 1)]).map(<[_]>::to_vec);
             assert_eq!(stores(&request), Err(NoQuestion::Stores));
         }
         assert!(limited_stores(&vec!["s".to_owned(); MAX_STORES + 1]).is_none());
-        assert_eq!(
-            limited_stores(&vec!["s".to_owned(); MAX_STORES]).map(|stores| stores.len()),
-            Some(MAX_STORES)
-        );
+        assert_eq!(limited_stores(&vec!["s".to_owned(); MAX_STORES]).map(<[_]>::len), Some(MAX_STORES));
     }
 
     #[test]

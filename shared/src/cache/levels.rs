@@ -18,7 +18,7 @@ use crate::entry::{self, Damage, EncodeError, EntryKind, Expected, Header};
 use crate::keys::{Keys, Slot};
 use crate::model::{DataVersion, Day};
 
-pub use answers::{Confirmed, Stored, StoredAnswer};
+pub use answers::{Confirmed, Stored, StoredAnswer, StoredAt};
 pub use cells::VersionedDay;
 pub use inspect::{Content, Inspected};
 pub use store_cells::StoreCells;

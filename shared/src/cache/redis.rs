@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bb8::Pool;
 use bytes::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Pipeline, RedisResult};
+use redis::{Client, Cmd, Pipeline, RedisResult};
 
 use super::{CacheError, Patience, Read, Write};
 use crate::keys::Slot;
@@ -187,25 +187,49 @@ impl RedisCache {
     }
 }
 
-/// Reads slots with one HMGET per run of fields of one hash, some hundred slots a round trip.
+/// Reads slots with one MGET per run of keys and one HMGET per run of fields of one hash, some hundred slots a round trip.
 #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
 async fn read_all(mut connection: ConnectionManager, slots: &[Slot]) -> RedisResult<Vec<Option<Bytes>>> {
+    let alike = |a: &Slot, b: &Slot| match (&a.field, &b.field) {
+        (None, None) => true,
+        (Some(_), Some(_)) => a.key == b.key,
+        _ => false,
+    };
     let mut values = Vec::with_capacity(slots.len());
     for chunk in slots.chunks(SLOTS_PER_ROUND_TRIP) {
-        let mut pipeline = redis::pipe();
-        for run in chunk.chunk_by(|a, b| a.key == b.key && a.field.is_some() && b.field.is_some()) {
-            let fields: Vec<&String> = run.iter().filter_map(|slot| slot.field.as_ref()).collect();
-            if fields.is_empty() {
-                // A GET as a list of one, so that all replies have one shape.
-                pipeline.cmd("MGET").arg(&run[0].key);
-            } else {
-                pipeline.cmd("HMGET").arg(&run[0].key).arg(fields);
+        let mut commands = chunk.chunk_by(alike).map(read_run);
+        let (first, second) = (commands.next(), commands.next());
+        match (first, second) {
+            // Most small reads: a pipeline would only wrap it.
+            (Some(one), None) => {
+                values.extend(one.query_async::<Vec<Option<Bytes>>>(&mut connection).await?);
+            }
+            (first, second) => {
+                let mut pipeline = redis::pipe();
+                for command in first.into_iter().chain(second).chain(commands) {
+                    pipeline.add_command(command);
+                }
+                let replies: Vec<Vec<Option<Bytes>>> = pipeline.query_async(&mut connection).await?;
+                values.extend(replies.into_iter().flatten());
             }
         }
-        let replies: Vec<Vec<Option<Bytes>>> = pipeline.query_async(&mut connection).await?;
-        values.extend(replies.into_iter().flatten());
     }
     Ok(values)
+}
+
+/// Reads keys, or fields of one hash. One key, too, is read as a list, so that all replies have one shape.
+fn read_run(run: &[Slot]) -> Cmd {
+    let fields: Vec<&String> = run.iter().filter_map(|slot| slot.field.as_ref()).collect();
+    let mut command = Cmd::new();
+    if fields.is_empty() {
+        command.arg("MGET");
+        for slot in run {
+            command.arg(&slot.key);
+        }
+    } else {
+        command.arg("HMGET").arg(&run[0].key).arg(fields);
+    }
+    command
 }
 
 fn push(pipeline: &mut Pipeline, write: Write) {

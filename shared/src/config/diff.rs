@@ -210,6 +210,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             compute_queue,
             max_source_store_days,
             directory_ttl,
+            known_bytes,
             max_in_flight,
             slow_request,
             admin_listen,

@@ -48,6 +48,8 @@ pub struct GatewaySettings {
     pub max_source_store_days: usize,
     /// How long a directory read from the source is used.
     pub directory_ttl: Duration,
+    /// Most bytes of questions that are kept as they were understood, so that they need not be read again.
+    pub known_bytes: u64,
     /// Requests that are answered at the same time; more are turned away at once.
     pub max_in_flight: usize,
     /// Requests that take longer are logged.
@@ -136,6 +138,7 @@ pub(super) fn check(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySett
             seconds(10),
             (0, HOUR),
         ),
+        known_bytes: checker.size("gateway.known_bytes", gateway.known_bytes, 16 << 20, (1 << 16, 1 << 30)),
         max_in_flight: checker.number("gateway.max_in_flight", gateway.max_in_flight, 1024, (1, 1_000_000)),
         slow_request: checker.duration(
             "gateway.slow_request",

@@ -67,7 +67,7 @@ raw! {
         max_connections_per_address: usize, max_streams: u32, request_timeout: String, header_timeout: String,
         idle_timeout: String, write_timeout: String, body_timeout: String, max_header_bytes: String,
         max_body_bytes: String, stop_delay: String, drain_timeout: String, threads: usize, compute_queue: usize,
-        max_source_store_days: usize, directory_ttl: String,
+        max_source_store_days: usize, directory_ttl: String, known_bytes: String,
         max_in_flight: usize, slow_request: String, admin_listen: String,
     }
     Tls { certificate: PathBuf, key: PathBuf, client_ca: PathBuf, handshake_timeout: String, }

@@ -10,6 +10,7 @@ use crate::answers::Data;
 use crate::answers::response::{self, Meta, ReadyBody};
 use crate::cache::{Patience, Read, Write};
 use crate::entry::{self, EncodeError, EntryKind, Header};
+use crate::keys::Slot;
 use crate::model::{DataVersion, Query};
 
 /// What the plan's entry says it answers.
@@ -53,6 +54,25 @@ pub enum Stored {
     },
 }
 
+/// Where the whole document of a question is looked for, and when its data were last confirmed.
+#[derive(Clone, Debug)]
+pub struct StoredAt {
+    /// The question's canonical text.
+    text: String,
+    /// Its ready response, what tells of confirmations, and its document, in this order: so that either of the two lies
+    /// beside the confirmations, and one read of neighbours has both.
+    slots: Vec<Slot>,
+}
+
+impl StoredAt {
+    /// Bytes that it takes beside itself, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let keys = self.slots.iter().map(|slot| slot.key.len() + size_of::<Slot>());
+        self.text.len() + keys.sum::<usize>()
+    }
+}
+
 /// Whose last confirmation is asked for.
 #[derive(Clone, Copy, Debug)]
 pub enum Confirmed<'a> {
@@ -63,29 +83,50 @@ pub enum Confirmed<'a> {
 }
 
 impl Levels {
-    /// What is stored of a question (a ready response only if `ready` says that one is wanted), and when its data were
-    /// last confirmed, milliseconds since 1970: all in one round trip, so ask for few stores.
-    pub async fn read_stored(
-        &self,
-        query: &Query,
-        ready: bool,
-        confirmed: Confirmed<'_>,
-    ) -> (Read<Stored>, Option<i64>) {
-        let mut slots = vec![self.keys.answer(query)];
-        slots.extend(ready.then(|| self.keys.hot(query)));
-        let documents = slots.len();
+    /// Where the whole document of a question is looked for, `text` being its canonical text.
+    #[must_use]
+    pub fn stored_at(&self, query: &Query, text: &str, confirmed: Confirmed<'_>) -> StoredAt {
+        let mut slots = vec![self.keys.hot_of(query.document, text)];
         match confirmed {
             Confirmed::Fleet => slots.push(self.keys.fleet_fresh()),
             Confirmed::Stores(stores) => {
                 slots.extend(stores.iter().map(|store| self.keys.store_fresh(store)));
             }
         }
-        let mut reads = self.cache.read(&slots, Patience::Small).await;
-        let times = reads.split_off(documents).into_iter().map(|read| parse_time(&read.hit()?));
-        let at = times.collect::<Option<Vec<i64>>>().and_then(|times| times.into_iter().min());
-        let mut reads = reads.into_iter();
-        let (answer, hot) = (reads.next(), reads.next());
-        (self.stored(query, hot, answer), at)
+        slots.push(self.keys.answer_of(query, text));
+        StoredAt { text: text.to_owned(), slots }
+    }
+
+    /// What is stored of a question (a ready response only if `ready` says that one is wanted), and when its data were
+    /// last confirmed, milliseconds since 1970: both in one round trip, so ask for few stores. Where no response is ready,
+    /// the document is looked for in a second one.
+    pub async fn read_stored(&self, at: &StoredAt, ready: bool) -> (Read<Stored>, Option<i64>) {
+        let answer_at = at.slots.len() - 1;
+        let slots = if ready { &at.slots[..answer_at] } else { &at.slots[1..] };
+        let mut reads = self.cache.read(slots, Patience::Small).await;
+        let mut answer = None;
+        let ready = if ready {
+            Some(reads.remove(0))
+        } else {
+            answer = reads.pop();
+            None
+        };
+        let times = reads.into_iter().map(|read| parse_time(&read.hit()?));
+        let confirmed = times.collect::<Option<Vec<i64>>>().and_then(|times| times.into_iter().min());
+        if let Some(ready) = &ready {
+            match ready {
+                Read::Hit(_) => {
+                    let stored = self.stored(&at.text, Some(ready.clone()), None);
+                    if matches!(stored, Read::Hit(_)) {
+                        return (stored, confirmed);
+                    }
+                }
+                Read::Miss => {}
+                Read::Unavailable => return (Read::Unavailable, confirmed),
+            }
+            answer = self.cache.read(&at.slots[answer_at..], Patience::Small).await.pop();
+        }
+        (self.stored(&at.text, None, answer), confirmed)
     }
 
     /// A whole document.
@@ -104,23 +145,27 @@ impl Levels {
         let slots = [self.keys.hot(query), self.keys.answer(query)];
         let mut reads = self.cache.read(&slots, Patience::Small).await.into_iter();
         let (ready, answer) = (reads.next(), reads.next());
-        self.stored(query, ready, answer)
+        self.stored(&query.canonical(), ready, answer)
     }
 
-    fn stored(&self, query: &Query, ready: Option<Read<Bytes>>, answer: Option<Read<Bytes>>) -> Read<Stored> {
+    fn stored(
+        &self,
+        question: &str,
+        ready: Option<Read<Bytes>>,
+        answer: Option<Read<Bytes>>,
+    ) -> Read<Stored> {
         if let Some(Read::Hit(bytes)) = ready {
-            let question = query.canonical();
-            let expected = self.expected(EntryKind::Hot, &question);
+            let expected = self.expected(EntryKind::Hot, question);
             match entry::decode_body(&bytes, &expected) {
                 Ok((header, at, gzip)) => {
                     return Read::Hit(Stored::Ready { header, body: bytes.slice(at..), gzip });
                 }
-                Err(damage) => self.count(damage, &question),
+                Err(damage) => self.count(damage, question),
             }
         }
         match answer {
             Some(Read::Hit(bytes)) => self
-                .decode(EntryKind::Answer, &query.canonical(), &bytes)
+                .decode(EntryKind::Answer, question, &bytes)
                 .map_or(Read::Miss, |(header, answer)| Read::Hit(Stored::Answer { header, answer })),
             Some(Read::Unavailable) => Read::Unavailable,
             Some(Read::Miss) | None => Read::Miss,
