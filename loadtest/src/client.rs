@@ -104,6 +104,12 @@ pub enum RequestError {
     /// The time limit passed.
     #[error("no answer within {0:?}; set a longer --timeout")]
     Timeout(Duration),
+    /// The connection broke before an answer began, by HTTP/2: also how a server ends that does not speak it.
+    #[error(
+        "no answer by HTTP/2: {0}; if it is so at every request, HTTP/2 is not spoken at this address: \
+             ask with --http 1.1"
+    )]
+    Http2(String),
     /// The connection broke, or the answer is too large.
     #[error("the answer broke off: {0}")]
     Broken(String),
@@ -226,6 +232,7 @@ impl Gateway {
                 None if error.is_connect() => {
                     RequestError::Unreachable { base: base(), cause: chain(&error) }
                 }
+                None if self.way.http == Http::Two => RequestError::Http2(chain(&error)),
                 None => RequestError::Broken(chain(&error)),
             }
         })?;

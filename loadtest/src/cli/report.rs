@@ -8,6 +8,9 @@ use shared::access_log::Outcome;
 use crate::check::{CheckReport, Finding};
 use crate::ways::WaysReport;
 
+/// Requests that are shown for each way of several; what is wrong with more of them, a few show as well.
+const SHOWN_PER_WAY: usize = 10;
+
 /// Prints what a check found in one way.
 pub(super) fn print(report: &CheckReport) {
     report.findings.iter().for_each(print_finding);
@@ -50,7 +53,11 @@ pub(super) fn print_ways(report: &WaysReport) {
         }
         if !way.report.findings.is_empty() {
             println!("{}:", way.way);
-            way.report.findings.iter().for_each(print_finding);
+            way.report.findings.iter().take(SHOWN_PER_WAY).for_each(print_finding);
+            let more = way.report.findings.len().saturating_sub(SHOWN_PER_WAY);
+            if more > 0 {
+                println!("and {more} more requests; this way alone, or --output json, shows them all");
+            }
             println!();
         }
     }
