@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER,
 };
 use http::{Request, StatusCode, Uri, Version};
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -206,7 +207,7 @@ impl Gateway {
         self.way
     }
 
-    /// Asks for a path with query.
+    /// Asks for a path with query; again if it is told that it asks too fast.
     ///
     /// # Errors
     /// When there is no whole answer; a status that is no success is an answer.
@@ -218,13 +219,30 @@ impl Gateway {
             request = request.header(AUTHORIZATION, token);
         }
         let request = request.body(Empty::new()).map_err(|error| RequestError::BadPath(error.to_string()))?;
-        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+        match tokio::time::timeout(self.timeout, self.admitted(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(RequestError::Timeout(self.timeout)),
         }
     }
 
-    async fn exchange(&self, request: Request<Empty<Bytes>>) -> Result<Answer, RequestError> {
+    /// The answer; who asks faster than the token's rate waits as long as the gateway says, and asks again.
+    async fn admitted(&self, request: Request<Empty<Bytes>>) -> Result<Answer, RequestError> {
+        loop {
+            let (answer, retry_after) = self.exchange(request.clone()).await?;
+            match retry_after {
+                Some(wait) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
+                    tokio::time::sleep(wait).await
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// One answer, and after which time it says to ask again.
+    async fn exchange(
+        &self,
+        request: Request<Empty<Bytes>>,
+    ) -> Result<(Answer, Option<Duration>), RequestError> {
         let response = self.client.request(request).await.map_err(|error| {
             let base = || self.base.clone();
             match tls::explain("https", &error) {
@@ -242,14 +260,18 @@ impl Gateway {
         let header = |name: HeaderName| {
             head.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
-        Ok(Answer {
+        // At least a second: a gateway that says none must not be asked in a circle.
+        let retry_after = header(RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
+        let retry_after = retry_after.map(|seconds: u32| Duration::from_secs(seconds.max(1).into()));
+        let answer = Answer {
             status: head.status,
             version: head.version,
             x_cache: header(HeaderName::from_static("x-cache")),
             content_type: header(CONTENT_TYPE),
             encoding: header(CONTENT_ENCODING),
             body,
-        })
+        };
+        Ok((answer, retry_after))
     }
 }
 

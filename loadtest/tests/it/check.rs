@@ -1,6 +1,7 @@
 //! Checking and recording, through the library and through the program.
 
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -104,6 +105,22 @@ async fn a_gateway_that_is_not_there_is_one_error() {
         let error = Gateway::new(&GatewaySettings { ca: ca.clone(), ..at(url) }, Way::default()).unwrap_err();
         assert!(error.to_string().contains(told), "{error}");
     }
+}
+
+/// Refuses the first request, as a gateway does whose caller asks too fast.
+fn at_first_refusing(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    if ASKED.fetch_add(1, Ordering::Relaxed) > 0 {
+        return answer(request);
+    }
+    let refusal = Response::builder().status(429).header("Retry-After", "1");
+    refusal.body(Full::default()).unwrap()
+}
+
+#[tokio::test]
+async fn who_asks_too_fast_asks_again() {
+    let url = format!("http://{}", start(at_first_refusing).await);
+    assert_eq!(gateway(&url).get("/v1/stores").await.unwrap().status, StatusCode::OK);
 }
 
 #[tokio::test]
