@@ -229,12 +229,9 @@ impl Gateway {
     async fn admitted(&self, request: Request<Empty<Bytes>>) -> Result<Answer, RequestError> {
         loop {
             let (answer, retry_after) = self.exchange(request.clone()).await?;
-            match retry_after {
-                Some(wait) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
-                    tokio::time::sleep(wait).await
-                }
-                _ => return Ok(answer),
-            }
+            let wait = retry_after.filter(|_| answer.status == StatusCode::TOO_MANY_REQUESTS);
+            let Some(wait) = wait else { return Ok(answer) };
+            tokio::time::sleep(wait).await;
         }
     }
 
