@@ -91,7 +91,7 @@ fn paths() -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut paths = Vec::new();
     for (ask, _) in asks() {
-        let stores = ask.stores.as_ref().map(|stores| stores.len());
+        let stores = ask.stores.as_ref().map(BTreeSet::len);
         let all_channels = matches!(ask.channels, ChannelFilter::All);
         if seen.insert((ask.document.name(), stores, ask.from.is_some(), ask.to.is_some(), all_channels)) {
             paths.push(url(&ask));
