@@ -9,8 +9,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::client::{Gateway, RequestError};
-use crate::compare::{Difference, Differences};
+use crate::compare::{Difference, Differences, Numbers};
+use crate::envelope;
 use crate::recording::Recorded;
+use crate::way::Format;
 
 /// Outcomes of the cache that are told apart; a gateway has about a dozen.
 const MAX_OUTCOMES: usize = 40;
@@ -43,7 +45,7 @@ pub struct Finding {
 /// What a check found.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CheckReport {
-    /// Requests made.
+    /// Requests to make.
     pub requests: u64,
     /// Answers equal to what was recorded.
     pub equal: u64,
@@ -51,6 +53,8 @@ pub struct CheckReport {
     pub different: u64,
     /// Requests without a document.
     pub failed: u64,
+    /// Requests that were not asked, since the gateway was not there any more.
+    pub unreachable: u64,
     /// Differences of content in all answers.
     pub value_differences: u64,
     /// Objects with keys in another order in all answers.
@@ -70,8 +74,11 @@ impl CheckReport {
         self.equal == self.requests
     }
 
+    fn answered(&self) -> u64 {
+        self.equal + self.different + self.failed
+    }
+
     fn add(&mut self, outcome: Outcome) {
-        self.requests += 1;
         if let Some(x_cache) = outcome.x_cache {
             let known = self.x_cache.len() < MAX_OUTCOMES || self.x_cache.contains_key(&x_cache);
             *self.x_cache.entry(if known { x_cache } else { "other".to_owned() }).or_default() += 1;
@@ -104,7 +111,7 @@ struct Outcome {
     differences: Differences,
 }
 
-/// Replays all requests; `progress` hears of each answer, in the order of the file.
+/// Replays all requests in the gateway's way; `progress` hears of each answer, in the order of the file.
 ///
 /// # Errors
 /// When the gateway cannot be reached at all: then nothing has been compared.
@@ -115,14 +122,20 @@ pub async fn check(
     mut progress: impl FnMut(),
 ) -> Result<CheckReport, RequestError> {
     let started = Instant::now();
-    let mut report = CheckReport::default();
+    let mut report = CheckReport { requests: recorded.len() as u64, ..CheckReport::default() };
     let mut outcomes = futures_util::stream::iter(recorded)
         .map(|request| check_one(gateway, request, settings.shown))
         .buffered(settings.parallel.max(1));
     while let Some(outcome) = outcomes.next().await {
-        report.add(outcome?);
+        match outcome {
+            Ok(outcome) => report.add(outcome),
+            Err(error) if report.answered() == 0 => return Err(error),
+            // It went away; what was compared still counts.
+            Err(_) => break,
+        }
         progress();
     }
+    report.unreachable = report.requests - report.answered();
     report.seconds = rounded(started.elapsed());
     Ok(report)
 }
@@ -132,16 +145,20 @@ fn rounded(duration: Duration) -> f64 {
 }
 
 async fn check_one(gateway: &Gateway, request: &Recorded, shown: usize) -> Result<Outcome, RequestError> {
+    let numbers = match gateway.way().format {
+        Format::Json => Numbers::Exact,
+        Format::MessagePack => Numbers::Float64,
+    };
     let mut outcome = Outcome {
         path: request.path.clone(),
         status: None,
         x_cache: None,
         failure: None,
-        differences: Differences::new(shown),
+        differences: Differences::new(shown, numbers),
     };
     let answer = match gateway.get(&request.path).await {
         Ok(answer) => answer,
-        Err(error @ RequestError::Unreachable { .. }) => return Err(error),
+        Err(error) if error.is_unreachable() => return Err(error),
         Err(error) => {
             outcome.failure = Some(error.to_string());
             return Ok(outcome);
@@ -153,17 +170,17 @@ async fn check_one(gateway: &Gateway, request: &Recorded, shown: usize) -> Resul
         outcome.failure = Some(format!("status {}: {}", answer.status, answer.problem()));
         return Ok(outcome);
     }
-    let envelope: Value = match serde_json::from_slice(&answer.body) {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            outcome.failure = Some(format!("the body is not JSON: {error}"));
-            return Ok(outcome);
-        }
-    };
+    match envelope::read(&answer, gateway.way(), &mut outcome.differences) {
+        Ok(envelope) => compare(&mut outcome, request, &envelope),
+        Err(failure) => outcome.failure = Some(failure),
+    }
+    Ok(outcome)
+}
+
+fn compare(outcome: &mut Outcome, request: &Recorded, envelope: &Value) {
     match envelope.get("data") {
         Some(data) => outcome.differences.compare("$.data", &request.data, data),
         None => outcome.failure = Some("the body has no field `data`".to_owned()),
     }
     outcome.differences.compare_fields("$.meta", &request.meta, envelope.get("meta"));
-    Ok(outcome)
 }

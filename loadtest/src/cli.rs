@@ -1,23 +1,27 @@
 //! The load tester's commands; exit code 1 when answers differ.
 
-use std::path::PathBuf;
+mod report;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use comfy_table::{Table, presets};
+use serde::Serialize;
 use shared::config::process_environment;
 use shared::model::Day;
 use shared::runtime::program;
 
-use crate::check::{CheckReport, CheckSettings, check};
-use crate::client::Gateway;
+use crate::check::{CheckSettings, check};
+use crate::client::{Gateway, GatewaySettings};
 use crate::generate::{GenerateSettings, Generator};
 use crate::progress::Progress;
 use crate::record;
 use crate::recording;
 use crate::target::{Target, write_all};
+use crate::way::{Encoding, Format, Http, Way};
+use crate::ways::check_ways;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -25,7 +29,7 @@ use crate::target::{Target, write_all};
     version,
     about = "Order data of any size, and checks of a running gateway against recorded answers",
     after_help = "Examples:\n  loadtest generate --stores 30 --days 60 --out orders.parquet\n  \
-                  loadtest check answers.json --url http://127.0.0.1:8080\n\n\
+                  loadtest check answers.json --url http://127.0.0.1:8080 --all-ways\n\n\
                   Exit codes: 0 done and equal, 1 failed or different, 64 wrong usage."
 )]
 struct Cli {
@@ -85,12 +89,15 @@ enum Place {
 
 #[derive(Debug, Args)]
 struct GatewayArgs {
-    /// Address of the gateway
+    /// Address of the gateway, http:// or https://
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     url: String,
-    /// Bearer token, also from HOTSHELF_TOKEN
-    #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
+    /// Certificate of the authority that vouches for an https gateway; without it, those of the system
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// File that holds the bearer token; without it, HOTSHELF_TOKEN
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Requests under way at a time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     parallel: u16,
@@ -101,14 +108,28 @@ struct GatewayArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  loadtest check answers.json --url http://127.0.0.1:8080\n  \
-                        loadtest check answers.json --output json --max-differences 50\n\n\
+                        loadtest check answers.json --http 2 --encoding gzip --format msgpack\n  \
+                        loadtest check answers.json --all-ways --url https://shelf.example:8443 --ca ca.pem --token-file token\n  \
+                        loadtest check answers.json --all-ways --http 1.1 --output json --max-differences 50\n\n\
                         FILE is a JSON list of {\"path\", \"meta\", \"data\"}, as `loadtest record` makes it. Numbers are compared \
-                        as exact decimals; the order of lists counts, the order of keys is reported on its own.")]
+                        as exact decimals, those of MessagePack as the float 64 that is nearest; the order of lists counts, the order of keys is reported on its own.")]
 struct CheckArgs {
     /// Recorded requests with their answers
     file: PathBuf,
     #[command(flatten)]
     gateway: GatewayArgs,
+    /// Version of HTTP: 2 by ALPN over https, with prior knowledge over http [default: 1.1]
+    #[arg(long, value_enum, value_name = "VERSION")]
+    http: Option<Http>,
+    /// Whether bodies are asked for as gzip; a long one that comes plain all the same is a difference [default: plain]
+    #[arg(long, value_enum)]
+    encoding: Option<Encoding>,
+    /// Format of the documents [default: json]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Ask in every way: each --http, --encoding and --format that is not given, one after the other
+    #[arg(long)]
+    all_ways: bool,
     /// Differences shown per request
     #[arg(long, value_name = "N", default_value_t = 20)]
     max_differences: usize,
@@ -198,61 +219,71 @@ async fn run_generate(args: GenerateArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl GatewayArgs {
-    fn connect(&self) -> anyhow::Result<Gateway> {
-        let token = self.token.clone().or_else(|| process_environment("HOTSHELF_TOKEN"));
-        Gateway::new(&self.url, token.as_deref(), Duration::from_secs(self.timeout))
+    fn settings(&self) -> anyhow::Result<GatewaySettings> {
+        let token = match &self.token_file {
+            Some(file) => Some(read_token(file)?),
+            None => process_environment("HOTSHELF_TOKEN"),
+        };
+        let timeout = Duration::from_secs(self.timeout);
+        Ok(GatewaySettings { url: self.url.clone(), token, ca: self.ca.clone(), timeout })
     }
 }
 
+/// The token that a file holds, without the line's end.
+fn read_token(file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file).with_context(|| {
+        format!("--token-file: {} cannot be read; check the path, and that you may read it", file.display())
+    })?;
+    let token = text.trim();
+    if token.is_empty() {
+        bail!("--token-file: {} is empty; write the token into it, and nothing else", file.display());
+    }
+    Ok(token.to_owned())
+}
+
 async fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let gateway = match args.gateway.connect() {
-        Ok(gateway) => gateway,
+    let way = Way {
+        http: args.http.unwrap_or_default(),
+        encoding: args.encoding.unwrap_or_default(),
+        format: args.format.unwrap_or_default(),
+    };
+    let checked = args.gateway.settings().and_then(|settings| Ok((Gateway::new(&settings, way)?, settings)));
+    let (gateway, address) = match checked {
+        Ok(checked) => checked,
         Err(error) => return Ok(program::wrong_usage(&format!("{error:#}"))),
     };
     let recorded = recording::read(&args.file)?;
     let settings = CheckSettings { parallel: args.gateway.parallel.into(), shown: args.max_differences };
-    let progress = Progress::new(recorded.len() as u64, "requests");
-    let report = check(&gateway, &recorded, &settings, || progress.add(1)).await?;
-    progress.finish();
-    match args.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Output::Text => print_report(&report),
-    }
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_clean = if args.all_ways {
+        let ways = Way::every(args.http, args.encoding, args.format);
+        let progress = Progress::new((recorded.len() * ways.len()) as u64, "requests");
+        let report = check_ways(&address, &ways, &recorded, &settings, || progress.add(1)).await?;
+        progress.finish();
+        args.output.print(&report, report::print_ways)?;
+        report.is_clean()
+    } else {
+        let progress = Progress::new(recorded.len() as u64, "requests");
+        let report = check(&gateway, &recorded, &settings, || progress.add(1)).await?;
+        progress.finish();
+        args.output.print(&report, report::print)?;
+        report.is_clean()
+    };
+    Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print_report(report: &CheckReport) {
-    for finding in &report.findings {
-        println!("{}", finding.path);
-        if let Some(failure) = &finding.failure {
-            println!("  {failure}");
+impl Output {
+    fn print<T: Serialize>(self, report: &T, as_text: impl FnOnce(&T)) -> anyhow::Result<()> {
+        match self {
+            Self::Json => println!("{}", serde_json::to_string_pretty(report)?),
+            Self::Text => as_text(report),
         }
-        for difference in &finding.differences {
-            println!("  {difference}");
-        }
-        if finding.more > 0 {
-            println!("  and {} more", finding.more);
-        }
+        Ok(())
     }
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    let mut row = |name: &str, value: u64| {
-        table.add_row([name.to_owned(), value.to_string()]);
-    };
-    row("requests", report.requests);
-    row("equal", report.equal);
-    row("different", report.different);
-    row("failed", report.failed);
-    row("differences of content", report.value_differences);
-    row("differences of key order", report.key_order_differences);
-    for (outcome, count) in &report.x_cache {
-        row(&format!("X-Cache {outcome}"), *count);
-    }
-    println!("{table}\n{:.1} s", report.seconds);
 }
 
 async fn run_record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
-    let gateway = match args.gateway.connect() {
+    let gateway = args.gateway.settings().and_then(|settings| Gateway::new(&settings, Way::default()));
+    let gateway = match gateway {
         Ok(gateway) => gateway,
         Err(error) => return Ok(program::wrong_usage(&format!("{error:#}"))),
     };

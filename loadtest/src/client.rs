@@ -1,27 +1,52 @@
-//! HTTP to a gateway: bounded in time and size.
+//! HTTP to a gateway, in one way of asking: bounded in time and size.
 
+use std::borrow::Cow;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
-use http::{Request, StatusCode, Uri};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER,
+};
+use http::{Request, StatusCode, Uri, Version};
 use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use shared::tls::{self, Trust};
 
-/// Largest answer that is read.
+use crate::way::{Http, Way};
+
+/// Largest answer that is read, as it comes and inflated.
 const MAX_BODY: usize = 256 << 20;
 
-/// A gateway that answers.
+/// Where a gateway is, and as whom it is asked.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// `http://host:port` or `https://host:port`, with a path prefix if there is one.
+    pub url: String,
+    /// Bearer token.
+    pub token: Option<String>,
+    /// Certificate of the authority that vouches for an https gateway; without it, those of the system.
+    pub ca: Option<PathBuf>,
+    /// Longest wait for an answer.
+    pub timeout: Duration,
+}
+
+/// A gateway that is asked in one way.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    client: Client<HttpConnector, Empty<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
     base: String,
     token: Option<HeaderValue>,
     timeout: Duration,
+    way: Way,
 }
 
 /// An answer, read whole.
@@ -29,10 +54,30 @@ pub struct Gateway {
 pub struct Answer {
     /// Status code.
     pub status: StatusCode,
+    /// Version of HTTP in which it came.
+    pub version: Version,
     /// Where the gateway says that it found the answer.
     pub x_cache: Option<String>,
-    /// Body.
+    /// Content-Type.
+    pub content_type: Option<String>,
+    /// Content-Encoding.
+    pub encoding: Option<String>,
+    /// Body as it came.
     pub body: Bytes,
+}
+
+/// A body that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// An encoding that nobody asked for.
+    #[error("the body is encoded as {0:?}, for which nobody asked")]
+    Encoding(String),
+    /// Not gzip, cut short, or of another checksum.
+    #[error("the gzip body is damaged: {0}")]
+    Gzip(#[from] std::io::Error),
+    /// Longer than what is read.
+    #[error("the gzip body inflates to more than {MAX_BODY} bytes")]
+    TooLarge,
 }
 
 /// Why there is no answer.
@@ -46,15 +91,37 @@ pub enum RequestError {
         /// What went wrong.
         cause: String,
     },
+    /// The gateway answers, but there is no TLS with it.
+    #[error("no TLS with {base}: {what}; check --url, and give the authority of its certificate with --ca")]
+    Tls {
+        /// The gateway's address.
+        base: String,
+        /// What went wrong.
+        what: String,
+    },
     /// The path is not one that can be sent.
     #[error("the path cannot be sent: {0}; write it percent-encoded")]
     BadPath(String),
     /// The time limit passed.
     #[error("no answer within {0:?}; set a longer --timeout")]
     Timeout(Duration),
+    /// The connection broke before an answer began, by HTTP/2: also how a server ends that does not speak it.
+    #[error(
+        "no answer by HTTP/2: {0}; if it is so at every request, HTTP/2 is not spoken at this address: \
+             ask with --http 1.1"
+    )]
+    Http2(String),
     /// The connection broke, or the answer is too large.
     #[error("the answer broke off: {0}")]
     Broken(String),
+}
+
+impl RequestError {
+    /// Whether other requests will come no further: nothing was asked.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Tls { .. })
+    }
 }
 
 /// An error with those behind it.
@@ -63,79 +130,184 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// The connector of a version of HTTP, over TLS for https.
+fn connector(
+    https: bool,
+    http: Http,
+    settings: &GatewaySettings,
+) -> anyhow::Result<HttpsConnector<HttpConnector>> {
+    let mut plain = HttpConnector::new();
+    plain.set_nodelay(true);
+    plain.set_connect_timeout(Some(settings.timeout));
+    plain.enforce_http(false);
+    let config = if https { trusting(settings.ca.as_deref())? } else { nobody()? };
+    let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
+    Ok(match http {
+        Http::One => builder.enable_http1().wrap_connector(plain),
+        Http::Two => builder.enable_http2().wrap_connector(plain),
+    })
+}
+
+/// TLS with whom an authority vouches for.
+fn trusting(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
+    if let Some(ca) = ca {
+        // Named as the command line does, where it cannot be used.
+        tls::authorities("--ca", ca)?;
+    }
+    tls::client("https", Trust::Full, ca, None).context("give the gateway's authority with --ca FILE")
+}
+
+/// TLS with nobody, where there is none.
+fn nobody() -> anyhow::Result<ClientConfig> {
+    let builder =
+        ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+/// A bearer token as a header.
+fn bearer(token: &str) -> anyhow::Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+        .context("the token has characters that no header can carry; write only the token, in one line")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 impl Gateway {
-    /// The gateway at `url` (`http://host:port`, with a path prefix if there is one).
+    /// A gateway that will be asked in one way.
     ///
     /// # Errors
-    /// When the address or the token cannot be used.
-    pub fn new(url: &str, token: Option<&str>, timeout: Duration) -> anyhow::Result<Self> {
-        let uri: Uri =
-            url.parse().with_context(|| format!("{url:?} is not an address; write http://HOST:PORT"))?;
-        if uri.scheme_str() != Some("http") || uri.host().is_none() {
-            bail!(
-                "{url:?} is not an http address; write http://HOST:PORT of the gateway itself, not of a TLS proxy"
-            );
-        }
+    /// When the address, the token or the authority cannot be used.
+    pub fn new(settings: &GatewaySettings, way: Way) -> anyhow::Result<Self> {
+        let url = &settings.url;
+        let uri: Uri = url.parse().with_context(|| {
+            format!("{url:?} is not an address; write http://HOST:PORT or https://HOST:PORT")
+        })?;
+        let https = match (uri.scheme_str(), uri.host()) {
+            (Some("http"), Some(_)) => false,
+            (Some("https"), Some(_)) => true,
+            _ => bail!("{url:?} is not an address; write http://HOST:PORT or https://HOST:PORT"),
+        };
         if uri.query().is_some() {
             bail!("{url:?} has a query; write only the address, the requests have their own");
         }
-        let token = match token {
-            Some(token) => {
-                let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-                    .context("the token has characters that no header can carry")?;
-                value.set_sensitive(true);
-                Some(value)
-            }
-            None => None,
-        };
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(timeout));
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { client, base: url.trim_end_matches('/').to_owned(), token, timeout })
+        if !https && settings.ca.is_some() {
+            bail!("--ca is for https, and {url:?} is http; write https://HOST:PORT, or leave it out");
+        }
+        let token = settings.token.as_deref().map(bearer).transpose()?;
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(way.http == Http::Two)
+            .build(connector(https, way.http, settings)?);
+        let base = url.trim_end_matches('/').to_owned();
+        Ok(Self { client, base, token, timeout: settings.timeout, way })
     }
 
-    /// Asks for a path with query.
+    /// The way in which it is asked.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
+    /// Asks for a path with query; again if it is told that it asks too fast.
     ///
     /// # Errors
     /// When there is no whole answer; a status that is no success is an answer.
     pub async fn get(&self, path: &str) -> Result<Answer, RequestError> {
-        let mut request = Request::get(format!("{}{path}", self.base)).header(ACCEPT, "application/json");
+        let mut request = Request::get(format!("{}{path}", self.base))
+            .header(ACCEPT, self.way.format.media_type())
+            .header(ACCEPT_ENCODING, self.way.encoding.coding());
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
         }
         let request = request.body(Empty::new()).map_err(|error| RequestError::BadPath(error.to_string()))?;
-        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+        match tokio::time::timeout(self.timeout, self.admitted(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(RequestError::Timeout(self.timeout)),
         }
     }
 
-    async fn exchange(&self, request: Request<Empty<Bytes>>) -> Result<Answer, RequestError> {
+    /// The answer; who asks faster than the token's rate waits as long as the gateway says, and asks again.
+    async fn admitted(&self, request: Request<Empty<Bytes>>) -> Result<Answer, RequestError> {
+        loop {
+            let (answer, retry_after) = self.exchange(request.clone()).await?;
+            let wait = retry_after.filter(|_| answer.status == StatusCode::TOO_MANY_REQUESTS);
+            let Some(wait) = wait else { return Ok(answer) };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One answer, and after which time it says to ask again.
+    async fn exchange(
+        &self,
+        request: Request<Empty<Bytes>>,
+    ) -> Result<(Answer, Option<Duration>), RequestError> {
         let response = self.client.request(request).await.map_err(|error| {
-            let cause = chain(&error);
-            if error.is_connect() {
-                RequestError::Unreachable { base: self.base.clone(), cause }
-            } else {
-                RequestError::Broken(cause)
+            let base = || self.base.clone();
+            match tls::explain("https", &error) {
+                Some((what, _)) => RequestError::Tls { base: base(), what },
+                None if error.is_connect() => {
+                    RequestError::Unreachable { base: base(), cause: chain(&error) }
+                }
+                None if self.way.http == Http::Two => RequestError::Http2(chain(&error)),
+                None => RequestError::Broken(chain(&error)),
             }
         })?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MAX_BODY).collect().await;
         let body = body.map_err(|error| RequestError::Broken(chain(error.as_ref())))?.to_bytes();
-        let x_cache = head.headers.get("x-cache").and_then(|v| v.to_str().ok()).map(ToOwned::to_owned);
-        Ok(Answer { status: head.status, x_cache, body })
+        let header = |name: HeaderName| {
+            head.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        // At least a second: a gateway that says none must not be asked in a circle.
+        let retry_after = header(RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
+        let retry_after = retry_after.map(|seconds: u32| Duration::from_secs(seconds.max(1).into()));
+        let answer = Answer {
+            status: head.status,
+            version: head.version,
+            x_cache: header(HeaderName::from_static("x-cache")),
+            content_type: header(CONTENT_TYPE),
+            encoding: header(CONTENT_ENCODING),
+            body,
+        };
+        Ok((answer, retry_after))
     }
 }
 
 impl Answer {
+    /// The body, inflated if it is gzip.
+    ///
+    /// # Errors
+    /// If it is encoded otherwise, damaged or too long.
+    pub fn plain(&self) -> Result<Cow<'_, [u8]>, BodyError> {
+        match self.encoding.as_deref() {
+            None | Some("identity") => Ok(Cow::Borrowed(&self.body)),
+            Some("gzip") => {
+                let mut plain = Vec::new();
+                // One byte more than allowed shows a body that is too long.
+                shared::entry::gunzip(&self.body[..], MAX_BODY as u64 + 1).read_to_end(&mut plain)?;
+                if plain.len() > MAX_BODY {
+                    return Err(BodyError::TooLarge);
+                }
+                Ok(Cow::Owned(plain))
+            }
+            Some(other) => Err(BodyError::Encoding(other.to_owned())),
+        }
+    }
+
+    /// The media type without its parameters.
+    #[must_use]
+    pub fn media_type(&self) -> Option<&str> {
+        let whole = self.content_type.as_deref()?;
+        Some(whole.split_once(';').map_or(whole, |(kind, _)| kind).trim())
+    }
+
     /// What the body of an error says in one line: the problem's title, detail and parameters, else its beginning.
     #[must_use]
     pub fn problem(&self) -> String {
         let field =
             |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
-        let Ok(problem) = serde_json::from_slice::<Value>(&self.body) else {
-            return String::from_utf8_lossy(&self.body).chars().take(200).collect();
+        let body = self.plain().unwrap_or(Cow::Borrowed(&self.body));
+        let Ok(problem) = serde_json::from_slice::<Value>(&body) else {
+            return String::from_utf8_lossy(&body).chars().take(200).collect();
         };
         let mut parts: Vec<String> =
             ["title", "detail"].iter().filter_map(|name| field(&problem, name)).collect();

@@ -2,9 +2,13 @@
 //! 30 and 30.0 are equal, 6699.38 and 6699.3800001 are not. The order of lists counts; the order of keys counts too,
 //! but is a difference of its own kind, since the content is the same.
 
+mod numbers;
+
 use std::fmt;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
+
+pub use numbers::Numbers;
 
 /// Longest piece of a document that a difference shows, in characters.
 const SHOWN: usize = 160;
@@ -58,13 +62,14 @@ pub struct Differences {
     /// Objects whose keys come in another order.
     pub key_orders: u64,
     limit: usize,
+    numbers: Numbers,
 }
 
 impl Differences {
     /// None yet; at most `limit` will be kept.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self { kept: Vec::new(), values: 0, key_orders: 0, limit }
+    pub fn new(limit: usize, numbers: Numbers) -> Self {
+        Self { kept: Vec::new(), values: 0, key_orders: 0, limit, numbers }
     }
 
     /// Whether the documents are equal.
@@ -110,6 +115,28 @@ impl Differences {
         }
     }
 
+    /// Compares what is said about a document rather than in it, such as a header.
+    pub fn compare_text(&mut self, name: &str, expected: Option<&str>, got: Option<&str>) {
+        if expected == got {
+            return;
+        }
+        let kind = match (expected, got) {
+            (_, None) => DifferenceKind::Missing,
+            (None, _) => DifferenceKind::Unexpected,
+            _ => DifferenceKind::Value,
+        };
+        self.values += 1;
+        if self.kept.len() < self.limit {
+            let text = |value: Option<&str>| value.map(shorten).unwrap_or_default();
+            self.kept.push(Difference {
+                path: name.to_owned(),
+                kind,
+                expected: text(expected),
+                got: text(got),
+            });
+        }
+    }
+
     /// Compares whole documents; `name` is the path of their root.
     pub fn compare(&mut self, name: &str, expected: &Value, got: &Value) {
         self.walk(&Path::Root(name), expected, got);
@@ -143,7 +170,7 @@ impl Differences {
                     }
                 }
             }
-            (Value::Number(a), Value::Number(b)) if same_number(a, b) => {}
+            (Value::Number(a), Value::Number(b)) if self.numbers.are_same(a, b) => {}
             (expected, got) if expected == got => {}
             (expected, got) => self.add(path, DifferenceKind::Value, Some(expected), Some(got)),
         }
@@ -203,40 +230,13 @@ fn shorten(text: &str) -> String {
     }
 }
 
-fn same_number(a: &Number, b: &Number) -> bool {
-    let (a, b) = (a.to_string(), b.to_string());
-    a == b || matches!((decimal(&a), decimal(&b)), (Some(a), Some(b)) if a == b)
-}
-
-/// Sign, digits without zeros at either end, and the power of ten of the last digit: equal values have equal forms.
-/// `None` for exponents that nothing here ever has.
-fn decimal(text: &str) -> Option<(bool, String, i64)> {
-    let (negative, text) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    let digits = digits.trim_start_matches('0');
-    let significant = digits.trim_end_matches('0');
-    if significant.is_empty() {
-        return Some((false, String::new(), 0));
-    }
-    let power = i64::from(exponent) - fraction.len() as i64 + (digits.len() - significant.len()) as i64;
-    Some((negative, significant.to_owned(), power))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
     fn differences(expected: &str, got: &str) -> Differences {
-        let mut differences = Differences::new(10);
+        let mut differences = Differences::new(10, Numbers::Exact);
         let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         differences.compare("$.data", &parse(expected), &parse(got));
         differences
@@ -310,10 +310,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_about_a_document_counts_as_well() {
+        let mut differences = Differences::new(2, Numbers::Exact);
+        differences.compare_text("Content-Encoding", None, None);
+        differences.compare_text("HTTP version", Some("HTTP/2.0"), Some("HTTP/2.0"));
+        assert!(differences.is_empty());
+        differences.compare_text("Content-Encoding", Some("gzip"), None);
+        differences.compare_text("Content-Encoding", None, Some("gzip"));
+        differences.compare_text("HTTP version", Some("HTTP/2.0"), Some("HTTP/1.1"));
+        let texts: Vec<String> = differences.kept.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            ["Content-Encoding: expected gzip, got nothing", "Content-Encoding: expected nothing, got gzip"]
+        );
+        assert_eq!((differences.values, differences.more()), (3, 1));
+    }
+
+    #[test]
     fn of_meta_only_the_given_fields_count() {
         let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         let expected = parse(r#"{"stores":2,"as_of":"2026-03-07"}"#);
-        let mut differences = Differences::new(10);
+        let mut differences = Differences::new(10, Numbers::Exact);
         let got = parse(r#"{"data_version":"x","as_of":"2026-03-07","stores":2}"#);
         differences.compare_fields("$.meta", expected.as_object().unwrap(), Some(&got));
         assert!(differences.is_empty());

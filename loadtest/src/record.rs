@@ -17,7 +17,7 @@ pub fn paths(text: &str) -> Vec<&str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 }
 
-/// Asks for every path and keeps the answers in the order of the list.
+/// Asks a gateway, in JSON, for every path and keeps the answers in the order of the list.
 ///
 /// # Errors
 /// At the first request that has no document as its answer.
@@ -43,8 +43,9 @@ async fn record_one(gateway: &Gateway, path: &str) -> anyhow::Result<Recorded> {
     if answer.status != StatusCode::OK {
         bail!("{path}: status {}: {}; only successful answers are recorded", answer.status, answer.problem());
     }
+    let body = answer.plain().with_context(|| path.to_owned())?;
     let envelope: Value =
-        serde_json::from_slice(&answer.body).with_context(|| format!("{path}: the body is not JSON"))?;
+        serde_json::from_slice(&body).with_context(|| format!("{path}: the body is not JSON"))?;
     let Some(data) = envelope.get("data") else {
         bail!("{path}: the body has no field `data`; is this a Hotshelf gateway?");
     };

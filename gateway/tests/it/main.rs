@@ -32,3 +32,4 @@ mod same_bytes;
 mod tls;
 mod troubles;
 mod warmed;
+mod ways;

@@ -12,7 +12,7 @@ use crate::client::encoded;
 use crate::fixture::{self, Gateway, LAST_DAY, STORES};
 
 /// The URL of a document.
-fn url(ask: &Ask) -> String {
+pub(crate) fn url(ask: &Ask) -> String {
     let (path, own) = match ask.document {
         Document::Stores => ("/v1/stores", String::new()),
         Document::Overview => ("/v1/metrics/overview", String::new()),
@@ -46,7 +46,7 @@ fn url(ask: &Ask) -> String {
 }
 
 /// What is asked, and what `X-Cache` says of it when everything is warm.
-fn asks() -> Vec<(Ask, &'static str)> {
+pub(crate) fn asks() -> Vec<(Ask, &'static str)> {
     let mut asks = vec![(Ask::default_for(Document::Stores), "l3")];
     asks.extend(fleet_documents().into_iter().map(|document| (Ask::default_for(document), "l3")));
     // Naming all stores and the default days is the same question.

@@ -1,6 +1,7 @@
 //! Checking and recording, through the library and through the program.
 
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,8 +9,9 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use loadtest::check::{CheckSettings, check};
-use loadtest::client::{Gateway, RequestError};
+use loadtest::client::{Gateway, GatewaySettings, RequestError};
 use loadtest::recording::{self, Recorded};
+use loadtest::way::Way;
 use tempfile::TempDir;
 
 use crate::server::start;
@@ -35,7 +37,8 @@ fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
         ),
     };
     let body = Full::new(Bytes::from_static(body.as_bytes()));
-    Response::builder().status(status).header("X-Cache", x_cache).body(body).unwrap()
+    let head = Response::builder().status(status).header("Content-Type", "application/json");
+    head.header("X-Cache", x_cache).body(body).unwrap()
 }
 
 fn recorded() -> Vec<Recorded> {
@@ -48,8 +51,12 @@ fn recorded() -> Vec<Recorded> {
     .unwrap()
 }
 
+pub(crate) fn at(url: &str) -> GatewaySettings {
+    GatewaySettings { url: url.to_owned(), token: None, ca: None, timeout: Duration::from_secs(60) }
+}
+
 fn gateway(url: &str) -> Gateway {
-    Gateway::new(url, None, Duration::from_secs(10)).unwrap()
+    Gateway::new(&at(url), Way::default()).unwrap()
 }
 
 #[tokio::test]
@@ -90,25 +97,70 @@ async fn a_gateway_that_is_not_there_is_one_error() {
     let error = check(&gateway(&url), &recorded(), &settings, || ()).await.unwrap_err();
     assert!(matches!(error, RequestError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains("is the gateway running"));
-    for bad in ["https://example.org", "ftp://x", "127.0.0.1:8080", "http://x/?a=1", ""] {
-        assert!(Gateway::new(bad, None, Duration::from_secs(1)).is_err(), "{bad}");
+    for bad in ["ftp://x", "127.0.0.1:8080", "http://x/?a=1", ""] {
+        assert!(Gateway::new(&at(bad), Way::default()).is_err(), "{bad}");
     }
+    let ca = Some("ca.pem".into());
+    for (url, told) in [("http://x", "--ca is for https"), ("https://x", "--ca: ca.pem cannot be read")] {
+        let error = Gateway::new(&GatewaySettings { ca: ca.clone(), ..at(url) }, Way::default()).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+    }
+}
+
+/// Refuses the first request, as a gateway does whose caller asks too fast.
+fn at_first_refusing(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    if ASKED.fetch_add(1, Ordering::Relaxed) > 0 {
+        return answer(request);
+    }
+    let refusal = Response::builder().status(429).header("Retry-After", "1");
+    refusal.body(Full::default()).unwrap()
+}
+
+#[tokio::test]
+async fn who_asks_too_fast_asks_again() {
+    let url = format!("http://{}", start(at_first_refusing).await);
+    assert_eq!(gateway(&url).get("/v1/stores").await.unwrap().status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn a_token_is_sent() {
     let url = format!("http://{}", start(answer).await);
-    let with_token = Gateway::new(&url, Some("t0ken"), Duration::from_secs(10)).unwrap();
+    let token = Some("t0ken".to_owned());
+    let with_token = Gateway::new(&GatewaySettings { token, ..at(&url) }, Way::default()).unwrap();
     assert_eq!(with_token.get("/v1/secret").await.unwrap().status, StatusCode::OK);
     assert_eq!(gateway(&url).get("/v1/secret").await.unwrap().status, StatusCode::BAD_REQUEST);
 }
 
-async fn run(arguments: Vec<String>) -> Output {
+#[tokio::test]
+async fn a_token_comes_from_a_file() {
+    let url = format!("http://{}", start(answer).await);
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (answers, token) = (path("answers.json"), path("token"));
+    std::fs::write(&answers, r#"[{"path":"/v1/secret","data":1}]"#).unwrap();
+    let check = || run(arguments(&["check", &answers, "--url", &url, "--token-file", &token]));
+    for (text, code, told) in [
+        (None, 64, "cannot be read"),
+        (Some("\n"), 64, "is empty"),
+        (Some("s3cret\nline"), 64, "in one line"),
+        (Some("other\n"), 1, ""),
+        (Some("t0ken\n"), 0, ""),
+    ] {
+        text.into_iter().for_each(|text| std::fs::write(&token, text).unwrap());
+        let done = check().await;
+        let error = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(code), "{text:?} {error}");
+        assert!(error.contains(told) && !error.contains("s3cret"), "{error}");
+    }
+}
+
+pub(crate) async fn run(arguments: Vec<String>) -> Output {
     let run = move || Command::new(env!("CARGO_BIN_EXE_loadtest")).args(arguments).output().unwrap();
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
-fn arguments(of: &[&str]) -> Vec<String> {
+pub(crate) fn arguments(of: &[&str]) -> Vec<String> {
     of.iter().map(ToString::to_string).collect()
 }
 
@@ -148,7 +200,9 @@ async fn wrong_usage_is_64() {
         &["generate"],
         &["generate", "--out", "orders.txt"],
         &["generate", "--out", "orders.csv", "--stores", "0"],
-        &["check", "x.json", "--url", "https://example.org"],
+        &["check", "x.json", "--url", "ftp://example.org"],
+        &["check", "x.json", "--http", "3"],
+        &["check", "x.json", "--token", "t0ken"],
     ] {
         assert_eq!(run(arguments(of)).await.status.code(), Some(64), "{of:?}");
     }

@@ -3,3 +3,4 @@
 
 mod check;
 mod server;
+mod ways;

@@ -1,4 +1,4 @@
-//! A server on a free port that answers by path, over real HTTP.
+//! A server on a free port that answers by path, over real HTTP of either version.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -25,7 +25,11 @@ pub(crate) async fn start(handler: Handler) -> SocketAddr {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let service = service_fn(move |request| async move { Ok::<_, Infallible>(handler(&request)) });
-            connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            connections.spawn(async move {
+                let serving = auto::Builder::new(TokioExecutor::new());
+                // A client that leaves ends its connection as it likes.
+                let _ = serving.serve_connection(TokioIo::new(stream), service).await;
+            });
         }
     });
     // Dropped, the set would end the server at once; the runtime ends it with the test.
