@@ -230,9 +230,10 @@ where
             if let Some(peer) = peer {
                 request.extensions_mut().insert(peer);
             }
-            exchange::answer(server.routes.clone(), &activity, request, server.max_body)
+            exchange::answer(server.routes.clone(), &activity, request, server.max_body, server.tls.is_some())
         });
-        let connection = std::pin::pin!(http.serve_connection(WithRefusals::new(stream), service));
+        let connection =
+            std::pin::pin!(http.serve_connection(WithRefusals::new(stream, server.tls.is_some()), service));
         match connection::drive(connection, &activity, &server.limits, server.phases.clone()).await {
             Ok(End::Closed) => {}
             Ok(end) => tracing::debug!(?end, "connection cut"),

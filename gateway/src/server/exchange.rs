@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body_util::Limited;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -67,17 +67,17 @@ pub(super) fn answer(
     activity: &Arc<Activity>,
     request: Request<Incoming>,
     max_body: usize,
+    tls: bool,
 ) -> impl Future<Output = Result<Response<Counted<ResponseBody>>, Infallible>> + Send + use<> {
     let number = activity.begin(Instant::now(), request.uri());
     let in_flight = InFlight { activity: Arc::clone(activity), number };
-    // See `heads`: what follows a body is not looked at.
-    let last = request.version() < Version::HTTP_2 && has_body(request.headers());
-    let too_large = request.body().size_hint().lower() > max_body as u64;
+    let refused = refused(&request, max_body);
+    // See `heads`: what follows a body is not looked at. Nor is what follows a head without a meaning.
+    let last = request.version() < Version::HTTP_2 && (refused.is_some() || has_body(request.headers()));
     async move {
-        let answered = if too_large {
-            Ok(refusal::response(&Problem::body_too_large(max_body)))
-        } else {
-            routes.oneshot(request.map(|body| Limited::new(body, max_body))).await
+        let answered = match refused {
+            Some(problem) => Ok(refusal::response(&problem, tls)),
+            None => routes.oneshot(request.map(|body| Limited::new(body, max_body))).await,
         };
         answered.map(|mut response| {
             if last {
@@ -86,6 +86,17 @@ pub(super) fn answer(
             response.map(|body| Counted { body, _request: in_flight })
         })
     }
+}
+
+/// Why a request is not for the service, if it is not.
+fn refused(request: &Request<Incoming>, max_body: usize) -> Option<Problem> {
+    // RFC 9112, 3.2. Two servers may take two hosts for different ones.
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (host, another) = (hosts.next(), hosts.next());
+    if another.is_some() || (host.is_none() && request.version() == Version::HTTP_11) {
+        return Some(Problem::not_one_host());
+    }
+    (request.body().size_hint().lower() > max_body as u64).then(|| Problem::body_too_large(max_body))
 }
 
 fn has_body(headers: &HeaderMap) -> bool {

@@ -19,6 +19,7 @@ mod flight;
 mod http_rules;
 mod least_privilege;
 mod listening;
+mod malformed;
 mod near;
 mod observed;
 mod order_pages;
