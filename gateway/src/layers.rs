@@ -97,7 +97,7 @@ pub(crate) async fn through(
     if let Ok(value) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    headers::finish(front.access(), request, &mut response);
+    headers::finish(&front.access(), request, &mut response);
     if request.method() == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
         let length = response.body().size_hint().exact().unwrap_or(0);
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));

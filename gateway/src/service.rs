@@ -53,7 +53,8 @@ where
     B: Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let caller = front.access().admit(request)?;
+    let access = front.access();
+    let caller = access.admit(request)?;
     let uri = request.uri();
     let length = uri.path_and_query().map_or(0, |path| path.as_str().len());
     if length > MAX_URI_BYTES {

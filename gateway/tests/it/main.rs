@@ -10,6 +10,7 @@
 
 mod access;
 mod access_log;
+mod access_reload;
 mod bad_input;
 mod client;
 mod connections;
