@@ -18,7 +18,7 @@ from servers import free_port, servers, wait
 # One worker, since CPython before 3.12.3 fails in `ast` when several threads parse (python/cpython#106905). Where it
 # began is printed, so that a run can be repeated with --seed.
 OPTIONS = ["--checks", "all", "--mode", "all", "--workers", "1", "--request-timeout", "30", "--no-color"]
-# Of 200 examples it needs 3 minutes.
+# With 200 examples it takes 3 to 5 minutes.
 LIMIT_SECONDS = 30 * 60
 
 
