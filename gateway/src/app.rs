@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Guard};
 use shared::cache::Levels;
-use shared::config::Settings;
+use shared::config::{AccessSettings, Settings};
 use shared::model::{Directory, Rules};
 use shared::runtime::ComputePool;
 use shared::source::Source;
@@ -178,7 +179,7 @@ struct FrontState {
     app: OnceLock<App>,
     stopping: AtomicBool,
     access_log: AccessLog,
-    access: Access,
+    access: ArcSwap<Access>,
     counters: Arc<Counters>,
 }
 
@@ -198,13 +199,20 @@ impl Front {
     /// As [`Front::with_access_log`], for those who may ask.
     #[must_use]
     pub fn guarded(access_log: AccessLog, access: Access) -> Self {
+        let access = ArcSwap::from_pointee(access);
         Self { state: Arc::new(FrontState { access_log, access, ..FrontState::default() }) }
     }
 
-    /// Who may ask.
+    /// Who may ask, as of now.
     #[must_use]
-    pub fn access(&self) -> &Access {
-        &self.state.access
+    pub fn access(&self) -> Guard<Arc<Access>> {
+        self.state.access.load()
+    }
+
+    /// From now on these may ask. Requests that were let in are finished as they were.
+    pub fn replace_access(&self, settings: &AccessSettings) {
+        let access = self.state.access.load().replaced(settings);
+        self.state.access.store(Arc::new(access));
     }
 
     /// Where requests are recorded.

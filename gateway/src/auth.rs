@@ -44,7 +44,9 @@ struct Inner {
     origins: Vec<HeaderValue>,
     /// Whether clients come by TLS only.
     tls: bool,
-    counts: Counters,
+    counts: Arc<Counters>,
+    /// Numbers of scopes that tokens of before had; theirs are never given again.
+    past_scopes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +87,18 @@ impl Access {
     /// As the settings say; `tls` if clients come by TLS only, so that browsers may be told so.
     #[must_use]
     pub fn new(settings: &AccessSettings, tls: bool) -> Self {
+        Self::with(settings, tls, Arc::default(), 0)
+    }
+
+    /// The one that comes after it: what was refused is counted on, and nobody has a scope that somebody had before, since
+    /// what is kept by a scope would be another's. Limits of requests begin anew.
+    #[must_use]
+    pub fn replaced(&self, settings: &AccessSettings) -> Self {
+        let Inner { tokens, tls, counts, past_scopes, .. } = &*self.inner;
+        Self::with(settings, *tls, Arc::clone(counts), past_scopes.saturating_add(tokens.count()))
+    }
+
+    fn with(settings: &AccessSettings, tls: bool, counts: Arc<Counters>, past_scopes: u64) -> Self {
         let origins = settings.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
         let inner = Inner {
             tokens: Tokens::new(&settings.tokens),
@@ -92,7 +106,8 @@ impl Access {
             views: Views::default(),
             origins: origins.collect(),
             tls,
-            counts: Counters::default(),
+            counts,
+            past_scopes,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -107,7 +122,7 @@ impl Access {
     #[must_use]
     pub fn refused(&self) -> Refused {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Counters { unauthorized, forbidden, limited } = &self.inner.counts;
+        let Counters { unauthorized, forbidden, limited } = &*self.inner.counts;
         Refused { unauthorized: count(unauthorized), forbidden: count(forbidden), limited: count(limited) }
     }
 
@@ -205,6 +220,23 @@ mod tests {
         };
         assert_eq!(["a", "b"].map(of), [(1, false, true), (2, false, true)]);
         assert_eq!(["all", "operator"].map(of), [(0, false, false), (0, true, false)]);
+        // Nobody gets a scope that was another's.
+        settings.tokens.truncate(2);
+        settings.tokens.swap(0, 1);
+        let next = access.replaced(&settings);
+        let later = |access: &Access, token: &str| {
+            let request = request(token);
+            let identity = access.identify(request.headers());
+            access.admit(&request, &identity, None).unwrap().unwrap().scope()
+        };
+        let unknown = request("c");
+        let refused = access.admit(&unknown, &access.identify(unknown.headers()), None);
+        assert_eq!(refused.unwrap_err().status, 401);
+        assert_eq!((later(&next, "b"), later(&next, "a")), (5, 6));
+        assert_eq!(
+            (later(&next.replaced(&settings), "b"), access.refused(), next.refused().unauthorized),
+            (7, next.refused(), 1)
+        );
         let (open, request) = (Access::default(), request("c"));
         let unknown = access.identify(request.headers());
         assert_eq!(access.admit(&request, &unknown, None).unwrap_err().status, 401);

@@ -1,8 +1,8 @@
 //! The gateway's command line.
 
+mod reload;
 mod token;
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use shared::cache::{Cache, Levels, RedisCache};
 use shared::config::{ListenAddress, Settings};
 use shared::keys::Keys;
+use shared::runtime::program::SettingsSource;
 use shared::runtime::{ComputePool, ReloadSignal, program, shutdown};
 use shared::source::Source;
 use shared::source::postgres::PostgresSource;
@@ -21,6 +22,7 @@ use crate::admin::Watch;
 use crate::auth::Access;
 use crate::server::{self, Listeners, Tls};
 use crate::{App, Front};
+use reload::Origin;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -71,11 +73,9 @@ async fn start() -> Result<ExitCode, ExitCode> {
         return Ok(token::run(args));
     }
     let given = [("HOTSHELF_REDIS_URL", &cli.redis), ("HOTSHELF_POSTGRES_URL", &cli.postgres)];
-    let mut settings = program::settings(&cli.config, &given)?;
-    if !cli.listen.is_empty() {
-        settings.gateway.listen = cli.listen;
-    }
-    settings.access.insecure |= cli.insecure;
+    let source = SettingsSource::new(&cli.config, &given);
+    let origin = Origin { source, listen: cli.listen, insecure: cli.insecure };
+    let settings = origin.load().map_err(|error| program::wrong_settings(&error))?;
     if cli.check_config {
         check_files(&settings).map_err(|error| program::wrong_settings(&error))?;
         println!("the settings fit");
@@ -83,7 +83,7 @@ async fn start() -> Result<ExitCode, ExitCode> {
     }
     program::start_log(&settings)?;
     let tls = Tls::load(&settings.tls).map_err(|error| program::wrong_settings(&error))?;
-    Ok(program::end(run(&settings, tls).await))
+    Ok(program::end(run(&settings, &origin, tls).await))
 }
 
 /// Whether the files that settings name can be used: certificates, keys, passwords. Connects to nothing.
@@ -94,7 +94,7 @@ fn check_files(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn run(settings: &Settings, tls: Option<Tls>) -> anyhow::Result<ExitCode> {
+async fn run(settings: &Settings, origin: &Origin, tls: Option<Tls>) -> anyhow::Result<ExitCode> {
     // Listens before anything else, so that a restart refuses no connection for longer than it must.
     let has_tokens = !settings.access.tokens.is_empty();
     let listeners = match Listeners::open(&settings.gateway, has_tokens, settings.access.insecure).await {
@@ -130,25 +130,12 @@ async fn run(settings: &Settings, tls: Option<Tls>) -> anyhow::Result<ExitCode> 
     tracing::info!(addresses = addresses.join(", "), tls = tls.is_some(), "listening");
     let watch = Watch::start(&front, settings)?;
     let reload = ReloadSignal::listen().context("cannot listen to SIGHUP")?;
+    let reading = reload::on_signal(reload, origin, settings.clone(), front.clone(), tls);
     tokio::select! {
         () = server::serve(front, listeners, &settings.gateway, watch.stopping(stop_signal())) => {}
-        never = reload_certificates(reload, tls) => match never {},
+        never = reading => match never {},
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Reads certificate and key again whenever SIGHUP comes; a new pair is taken as a whole or not at all.
-async fn reload_certificates(mut signal: ReloadSignal, tls: Option<Tls>) -> Infallible {
-    loop {
-        signal.next().await;
-        match tls.as_ref().map(Tls::reload) {
-            None => tracing::info!("SIGHUP: there is no certificate to read again"),
-            Some(Ok(())) => tracing::info!("SIGHUP: certificate and key were read again"),
-            Some(Err(error)) => {
-                tracing::error!(error = %error, "SIGHUP: the old certificate and key stay");
-            }
-        }
-    }
 }
 
 /// Binds an address, with the remedy if it cannot be.

@@ -25,10 +25,9 @@ const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 /// Two years, as browsers' lists of such sites want.
 const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
-/// Adds the headers that every response has.
-pub(crate) fn finish<B>(access: &Access, request: &Request<()>, response: &mut Response<B>) {
-    let preflight = is_preflight(request);
-    let headers = response.headers_mut();
+/// Adds what browsers must not do with any answer, whatever was asked and whoever answers it; `tls` if clients come by
+/// TLS only.
+pub(crate) fn secure(headers: &mut HeaderMap, tls: bool) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
@@ -38,9 +37,16 @@ pub(crate) fn finish<B>(access: &Access, request: &Request<()>, response: &mut R
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     // Some errors may be kept by a cache that is not told otherwise.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if access.is_tls() {
+    if tls {
         headers.insert(STRICT_TRANSPORT_SECURITY, TLS_ONLY);
     }
+}
+
+/// Adds the headers that every response has.
+pub(crate) fn finish<B>(access: &Access, request: &Request<()>, response: &mut Response<B>) {
+    let preflight = is_preflight(request);
+    let headers = response.headers_mut();
+    secure(headers, access.is_tls());
     if let Some(varies) = varies(headers.contains_key(VARY), access.has_tokens(), access.has_origins()) {
         headers.insert(VARY, HeaderValue::from_static(varies));
     }

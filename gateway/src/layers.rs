@@ -20,7 +20,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::access_log::Pending;
 use crate::app::Front;
-use crate::auth::Identity;
+use crate::auth::{Access, Identity};
 use crate::headers;
 use crate::observe::Observed;
 use crate::problem::Problem;
@@ -57,6 +57,7 @@ impl Limits {
 /// A request on its way through the layers.
 pub(crate) struct Passage<'a> {
     front: &'a Front,
+    access: &'a Access,
     request: &'a Request<()>,
     request_id: &'a str,
     limits: Limits,
@@ -69,6 +70,7 @@ impl<'a> Passage<'a> {
     /// Lets a request in; `kind` is that of the documents that its path leads to.
     pub(crate) fn begin(
         front: &'a Front,
+        access: &'a Access,
         request: &'a Request<()>,
         request_id: &'a str,
         identity: &'a Identity<'_>,
@@ -84,7 +86,7 @@ impl<'a> Passage<'a> {
         let observed = front.counters().begin(path, kind);
         let record =
             Pending::begin(front.access_log(), observed.started, request, kind, request_id, identity);
-        Self { front, request, request_id, limits, span, observed, record }
+        Self { front, access, request, request_id, limits, span, observed, record }
     }
 
     /// What needs no wait.
@@ -136,7 +138,7 @@ impl<'a> Passage<'a> {
         if let Ok(value) = HeaderValue::from_str(self.request_id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
-        headers::finish(self.front.access(), self.request, response);
+        headers::finish(self.access, self.request, response);
         if self.request.method() == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
             let length = response.body().size_hint().exact().unwrap_or(0);
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -212,7 +214,6 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     use super::*;
-    use crate::auth::Access;
     use shared::answers::parameters::Route;
 
     /// A request whose answer is `work`.
@@ -222,9 +223,10 @@ mod tests {
         limits: Limits,
         work: impl Future<Output = Result<Reply, Problem>>,
     ) -> Response<ResponseBody> {
-        let identity = front.access().identify(request.headers());
+        let access = front.access();
+        let identity = access.identify(request.headers());
         let kind = Route::of(request.uri().path()).map(|route| route.kind());
-        let passage = Passage::begin(front, request, "r-1", &identity, kind, limits);
+        let passage = Passage::begin(front, &access, request, "r-1", &identity, kind, limits);
         let outcome = passage.waiting(work).await;
         passage.end(outcome)
     }
@@ -272,9 +274,9 @@ mod tests {
         assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(shed.headers().contains_key("retry-after"));
         // What is at hand is answered.
-        let (near, identity) = (request("/v1/stores"), Access::default());
-        let identity = identity.identify(near.headers());
-        let passage = Passage::begin(&front, &near, "r-1", &identity, None, limits());
+        let (near, access) = (request("/v1/stores"), Access::default());
+        let identity = access.identify(near.headers());
+        let passage = Passage::begin(&front, &access, &near, "r-1", &identity, None, limits());
         let at_hand = passage.at_once(|| Ok(Response::new(Full::default()).into()));
         assert_eq!(passage.end(at_hand).status(), StatusCode::OK);
         assert_eq!(front.counters().shed.load(Ordering::Relaxed), 1);

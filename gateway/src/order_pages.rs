@@ -59,7 +59,8 @@ pub async fn page(app: &App, ask: &OrdersAsk, query: &Query, days: Vec<Day>) -> 
                         break;
                     }
                     versions += version.placed(&store_id, day);
-                    lines.extend(day_lines(&of_day, &channels, cursor.as_ref()));
+                    let room = room - lines.len();
+                    lines.extend(day_lines(&of_day, &channels, cursor.as_ref(), room));
                 }
                 (lines, versions)
             })

@@ -196,6 +196,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "this is no HTTP/1.1 request; percent-encode what is not ASCII")
     }
 
+    /// Not one host.
+    #[must_use]
+    pub fn not_one_host() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "a request of HTTP/1.1 has one Host header; send exactly one")
+    }
+
     /// Header lines over the limit.
     #[must_use]
     pub fn headers_too_large() -> Self {

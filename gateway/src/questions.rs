@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{HeaderMap, HeaderName, Request};
+use shared::answers::orders::Cursor;
 use shared::answers::parameters::{self, Asked, OrdersAsk, Route};
 use shared::model::{Ask, Day, Directory, Document, Query};
 use shared::runtime::now_ms;
@@ -224,12 +225,14 @@ impl AskedIn {
     }
 }
 
-/// Store, range and channels of a page, with defaults: `from` is `to` if absent.
+/// Store, range and channels of a page, with defaults: `from` is `to` if absent. Without both, the pages behind the first
+/// are of its day, also if the next day has begun meanwhile.
 fn orders_query(ask: &OrdersAsk, directory: &Directory) -> Result<Query, Problem> {
+    let day = ask.cursor.as_ref().map(Cursor::day).filter(|_| ask.from.is_none());
     let document = Ask {
         stores: Some([ask.store_id.clone()].into()),
         from: ask.from,
-        to: ask.to,
+        to: ask.to.or(day),
         channels: ask.channels.clone(),
         ..Ask::default_for(Document::Channels)
     };

@@ -133,6 +133,7 @@ impl Server {
                 front: front.clone(),
                 limits: service::Limits::of(settings),
                 max_body: settings.max_body_bytes,
+                tls: tls.is_some(),
             }),
             counters: Arc::clone(front.counters()),
             http1: http.clone().http1_only(),

@@ -11,7 +11,7 @@ use shared::answers::parameters::Route;
 use shared::answers::response::JSON;
 
 use crate::app::{App, Front};
-use crate::auth::{self, Caller, Identity};
+use crate::auth::{self, Access, Caller, Identity};
 pub use crate::layers::Limits;
 use crate::layers::Passage;
 use crate::problem::Problem;
@@ -40,12 +40,13 @@ where
     let (head, body) = request.into_parts();
     let request = Request::from_parts(head, ());
     let request_id = layers::request_id(&request);
-    let identity = front.access().identify(request.headers());
+    let access = front.access();
+    let identity = access.identify(request.headers());
     let route = Route::of(request.uri().path());
     let kind = route.as_ref().map(Route::kind);
-    let passage = Passage::begin(front, &request, &request_id, &identity, kind, limits);
+    let passage = Passage::begin(front, &access, &request, &request_id, &identity, kind, limits);
     // What waits is boxed: most requests do not, and their future is copied on its way.
-    let outcome = match passage.at_once(|| at_once(front, address, &request, &identity, route)) {
+    let outcome = match passage.at_once(|| at_once(front, &access, address, &request, &identity, route)) {
         Ok(Next::Answered(reply)) => Ok(reply),
         Ok(Next::Question(asked)) => passage.waiting(Box::pin(questions::answer(asked))).await,
         Ok(Next::Refresh(app, caller)) => {
@@ -67,12 +68,13 @@ enum Next<'a> {
 /// All that needs no wait: whether the caller may ask, what is asked, and its answer if it is near.
 fn at_once<'a>(
     front: &'a Front,
+    access: &'a Access,
     address: Option<IpAddr>,
     request: &'a Request<()>,
     identity: &Identity<'a>,
     route: Option<Route>,
 ) -> Result<Next<'a>, Problem> {
-    let caller = front.access().admit(request, identity, address)?;
+    let caller = access.admit(request, identity, address)?;
     let uri = request.uri();
     let length = uri.path_and_query().map_or(0, |path| path.as_str().len());
     if length > MAX_URI_BYTES {

@@ -55,7 +55,8 @@ impl<'a> Caller<'a> {
     #[must_use]
     pub fn scope(&self) -> u64 {
         let list = self.list().and(self.token);
-        list.map_or(0, |token| u64::try_from(token.place()).unwrap_or(u64::MAX - 1) + 1)
+        let first = self.access.inner.past_scopes.saturating_add(1);
+        list.map_or(0, |token| first.saturating_add(u64::try_from(token.place()).unwrap_or(u64::MAX)))
     }
 
     /// Checks that all these stores are his.

@@ -141,6 +141,10 @@ impl Tokens {
         self.tokens.is_empty()
     }
 
+    pub(super) fn count(&self) -> u64 {
+        u64::try_from(self.tokens.len()).unwrap_or(u64::MAX)
+    }
+
     /// The token, if it is valid. The cost is that of one hash and one look into a table, whichever token it is and however
     /// many there are; hashes that start alike are compared whole, in constant time and without stopping at one that
     /// fits. What remains to be measured is of hashes, not of tokens: nobody can make a token for a wanted hash.

@@ -109,7 +109,7 @@ fn shown(token: &str, settings: &TokenSettings, output: Output) -> String {
     match output {
         Output::Text => format!(
             "The token, shown only now; give it to whoever asks with it (Authorization: Bearer …):\n\n{token}\n\n\
-             For the gateway's settings, then restart it:\n\n{settings}"
+             For the gateway's settings; it reads them again on SIGHUP:\n\n{settings}"
         ),
         Output::Json => {
             let stores = match stores {

@@ -4,10 +4,23 @@ use serde_json::{Value, json};
 use shared::answers::parameters::{LINES, PRODUCTS, Route};
 use shared::model::query::{Granularity, MAX_DAYS, MAX_STORES, ProductSort, SortOrder, StoreSort};
 
-/// A cursor: microseconds since 1970, position, order id in percent-encoded UTF-8.
+/// A text in percent-encoded UTF-8 without dots.
+macro_rules! encoded {
+    () => {
+        concat!(
+            "([^%.]|%[0-7][0-9A-F]|%(C[2-9A-F]|D[0-9A-F])%[89AB][0-9A-F]|",
+            "%E[1-9A-CE-F](%[89AB][0-9A-F]){2}|%F[1-3](%[89AB][0-9A-F]){3})*"
+        )
+    };
+}
+
+/// A cursor: microseconds since 1970, two counts, a hash, product key and order id.
 const CURSOR: &str = concat!(
-    "^([0-9]{1,15}|[1-6][0-9]{15}|7[01][0-9]{14})\\.[0-9]{1,9}\\.([^%]|%[0-7][0-9A-F]|",
-    "%(C[2-9A-F]|D[0-9A-F])%[89AB][0-9A-F]|%E[1-9A-CE-F](%[89AB][0-9A-F]){2}|%F[1-3](%[89AB][0-9A-F]){3})*$"
+    "^([0-9]{1,15}|[1-6][0-9]{15}|7[01][0-9]{14})\\.[0-9]{1,9}\\.[0-9]{1,9}\\.[0-9a-f]{16}\\.",
+    encoded!(),
+    "\\.",
+    encoded!(),
+    "$"
 );
 
 /// A day that can be named, but for those that the calendar lacks.

@@ -231,7 +231,8 @@ where
         let service = Arc::clone(&server.service);
         let client = Arc::new(Client { service, activity: Arc::clone(&activity), address });
         let service = service_fn(move |request| exchange::answer(Arc::clone(&client), request));
-        let connection = std::pin::pin!(http.serve_connection(WithRefusals::new(stream), service));
+        let stream = WithRefusals::new(stream, server.tls.is_some());
+        let connection = std::pin::pin!(http.serve_connection(stream, service));
         match connection::drive(connection, &activity, &server.limits, server.phases.clone()).await {
             Ok(End::Closed) => {}
             Ok(end) => tracing::debug!(?end, "connection cut"),

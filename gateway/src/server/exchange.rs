@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body_util::Limited;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -28,6 +28,8 @@ pub(super) struct Service {
     pub(super) limits: service::Limits,
     /// Most bytes of a request's body.
     pub(super) max_body: usize,
+    /// Whether clients come by TLS only.
+    pub(super) tls: bool,
 }
 
 /// A client of one connection.
@@ -85,13 +87,13 @@ pub(super) fn answer(
     let in_flight = InFlight { client, number };
     async move {
         let Client { service, address, .. } = &*in_flight.client;
-        let max_body = service.max_body;
-        // See `heads`: what follows a body is not looked at.
-        let last = request.version() < Version::HTTP_2 && has_body(request.headers());
-        let mut response = if request.body().size_hint().lower() > max_body as u64 {
-            refusal::response(&Problem::body_too_large(max_body))
+        let refused = refused(&request, service.max_body);
+        // See `heads`: what follows a body is not looked at. Nor is what follows a head without a meaning.
+        let last = request.version() < Version::HTTP_2 && (refused.is_some() || has_body(request.headers()));
+        let mut response = if let Some(problem) = refused {
+            refusal::response(&problem, service.tls)
         } else {
-            let request = request.map(|body| Limited::new(body, max_body));
+            let request = request.map(|body| Limited::new(body, service.max_body));
             service::handle(&service.front, *address, request, service.limits).await
         };
         if last {
@@ -99,6 +101,17 @@ pub(super) fn answer(
         }
         Ok(response.map(|body| Counted { body, _request: in_flight }))
     }
+}
+
+/// Why a request is not for the service, if it is not.
+fn refused(request: &Request<Incoming>, max_body: usize) -> Option<Problem> {
+    // RFC 9112, 3.2. Two servers may take two hosts for different ones.
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (host, another) = (hosts.next(), hosts.next());
+    if another.is_some() || (host.is_none() && request.version() == Version::HTTP_11) {
+        return Some(Problem::not_one_host());
+    }
+    (request.body().size_hint().lower() > max_body as u64).then(|| Problem::body_too_large(max_body))
 }
 
 fn has_body(headers: &HeaderMap) -> bool {

@@ -91,7 +91,8 @@ pub(super) async fn tell<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, full:
         Full::All => Problem::no_place("as many connections are open as this gateway takes"),
         Full::Address => Problem::no_place("this address has as many connections as one may have"),
     };
-    let answer = refusal::answer(&problem, &uuid::Uuid::new_v4().to_string());
+    // Who comes by TLS is told nothing.
+    let answer = refusal::answer(&problem, false);
     let told = async {
         stream.write_all(&answer).await?;
         stream.shutdown().await?;

@@ -1,7 +1,9 @@
 //! A small HTTP client.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as Pooled;
 use hyper_util::rt::TokioExecutor;
@@ -27,6 +29,23 @@ impl Answer {
 
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// Checks the headers that every answer has, so that browsers do nothing else with it.
+    #[track_caller]
+    pub(crate) fn is_secure(&self) {
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+        ] {
+            assert_eq!(self.header(name), value, "{name} of {}", self.status);
+        }
+        assert!(!self.header("x-request-id").is_empty() && !self.header("date").is_empty());
+        let kept = !self.header("etag").is_empty();
+        assert_eq!(self.header("cache-control") == "no-store", !kept, "{}", self.status);
+        assert_eq!(self.headers.get_all("cache-control").iter().count(), 1);
     }
 
     /// Checks that it is a problem document of this status, and gives it.
@@ -83,6 +102,29 @@ pub(crate) async fn raw_or_torn(address: &str, request: &[u8]) -> String {
     // A server may answer and close before it has read everything.
     let _ = tokio::join!(write.write_all(request), read.read_to_end(&mut answer));
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Sends bytes as they are, and gives all answers that come until the server closes; none if it closes without one.
+pub(crate) async fn answers(address: &str, request: &[u8]) -> Vec<Answer> {
+    let all = tokio::time::timeout(Duration::from_secs(60), raw_or_torn(address, request)).await;
+    let Ok(all) = all else { panic!("still open: {:?}", String::from_utf8_lossy(request)) };
+    let mut rest = all.as_str();
+    let mut answers = Vec::new();
+    while let Some((head, after)) = rest.split_once("\r\n\r\n") {
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().strip_prefix("HTTP/1.").unwrap()[2..5].parse().unwrap();
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines.map(|line| line.split_once(": ").unwrap()) {
+            headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        let length =
+            headers.get("content-length").map_or(0, |length| length.to_str().unwrap().parse().unwrap());
+        let (body, after) = after.split_at(length);
+        answers.push(Answer { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) });
+        rest = after;
+    }
+    assert_eq!(rest, "", "a torn answer");
+    answers
 }
 
 /// Sends a command to Redis and gives the begin of what comes back.

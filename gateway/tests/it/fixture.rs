@@ -153,10 +153,17 @@ pub(crate) async fn postgres(url: &str) -> Source {
         ..settings().postgres
     })
     .unwrap();
-    let mut import = PostgresImport::begin(&source).await.unwrap();
-    import.write(&lines()).await.unwrap();
+    let source = Source::Postgres(source);
+    import(&source, &lines()).await;
+    source
+}
+
+/// Replaces the store-days of these lines in PostgreSQL.
+pub(crate) async fn import(source: &Source, lines: &Lines) {
+    let Source::Postgres(source) = source else { panic!("only PostgreSQL takes an import") };
+    let mut import = PostgresImport::begin(source).await.unwrap();
+    import.write(lines).await.unwrap();
     import.commit().await.unwrap();
-    Source::Postgres(source)
 }
 
 /// A source of files with the lines.

@@ -183,21 +183,10 @@ async fn every_response_says_what_browsers_must_not_do() {
     ];
     let statuses = answers.each_ref().map(|answer| answer.status.as_u16());
     assert_eq!(statuses, [200, 304, 400, 404, 406, 200, 204, 405, 415]);
-    for (answer, status) in answers.iter().zip(statuses) {
-        for (name, value) in [
-            ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
-            ("cross-origin-resource-policy", "same-origin"),
-            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
-            // Only where browsers come by TLS.
-            ("strict-transport-security", ""),
-        ] {
-            assert_eq!(answer.header(name), value, "{name} of {status}");
-        }
-        assert!(!answer.header("x-request-id").is_empty());
-        let kept = !answer.header("etag").is_empty();
-        assert_eq!(answer.header("cache-control") == "no-store", !kept, "{status}");
-        assert_eq!(answer.headers.get_all("cache-control").iter().count(), 1);
+    for answer in &answers {
+        answer.is_secure();
+        // Only where browsers come by TLS.
+        assert_eq!(answer.header("strict-transport-security"), "");
     }
 }
 

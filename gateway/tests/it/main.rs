@@ -10,6 +10,7 @@
 
 mod access;
 mod access_log;
+mod access_reload;
 mod bad_input;
 mod client;
 mod connections;
@@ -19,6 +20,7 @@ mod flight;
 mod http_rules;
 mod least_privilege;
 mod listening;
+mod malformed;
 mod near;
 mod observed;
 mod order_pages;

@@ -57,8 +57,18 @@ async fn connect(
 
 /// What `/livez` answers; TLS 1.3 tells a client only with its first bytes that it is refused.
 async fn ask(address: &str, ca: &Path, own: Option<&Certificate>) -> std::io::Result<String> {
+    send(address, ca, own, LIVEZ).await
+}
+
+/// What comes back until the gateway closes.
+async fn send(
+    address: &str,
+    ca: &Path,
+    own: Option<&Certificate>,
+    request: &[u8],
+) -> std::io::Result<String> {
     let mut stream = connect(address, ca, own, b"http/1.1").await?;
-    stream.write_all(LIVEZ).await?;
+    stream.write_all(request).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
@@ -83,6 +93,22 @@ async fn both_versions_of_http_by_what_the_client_offers() {
     assert!(ask(&gateway.address, &Authority::new().file(), None).await.is_err());
     let plain = client::raw_or_torn(&gateway.address, LIVEZ).await;
     assert!(!plain.contains("HTTP/"), "{plain}");
+}
+
+/// Also by those answers that come from no route.
+#[tokio::test]
+async fn browsers_are_told_to_come_by_tls_only() {
+    let authority = Authority::new();
+    let (gateway, _) = start(&settings(&authority.issue("gateway", &["localhost"]))).await;
+    for (request, status) in [
+        (&b"no HTTP\r\n\r\n"[..], "400"),
+        (b"GET /livez HTTP/1.1\r\n\r\n", "400"),
+        (b"POST /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n", "413"),
+    ] {
+        let answer = send(&gateway.address, &authority.file(), None, request).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("\r\nstrict-transport-security: max-age="), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -1,66 +1,23 @@
 //! Pages of raw order lines.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
+mod cursor;
 
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use std::collections::HashMap;
+
+pub use cursor::{Cursor, NotACursor};
 
 use super::documents::OrderLine;
-use crate::model::{ABSENT, ChannelFilter, Column, Day, Line, Lines, LocalTime};
+use crate::model::{ABSENT, ChannelFilter, Column, Line, Lines};
 
-/// Where a page ends: the place of its last line.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    ordered_at: i64,
-    order_id: String,
-    position: u32,
-}
-
-/// A text that is not a cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor; use the value of `next` of the page before")]
-pub struct NotACursor;
-
-impl Cursor {
-    /// The day of the line.
-    #[must_use]
-    pub fn day(&self) -> Day {
-        LocalTime(self.ordered_at).day()
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{}.{}",
-            self.ordered_at,
-            self.position,
-            utf8_percent_encode(&self.order_id, NON_ALPHANUMERIC)
-        )
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = NotACursor;
-    fn from_str(text: &str) -> Result<Self, NotACursor> {
-        let mut parts = text.splitn(3, '.');
-        let mut part = || parts.next().ok_or(NotACursor);
-        let ordered_at = part()?.parse().map_err(|_| NotACursor)?;
-        let position = part()?.parse().map_err(|_| NotACursor)?;
-        let order_id = percent_decode_str(part()?).decode_utf8().map_err(|_| NotACursor)?.into_owned();
-        if !(Day::MIN..=Day::MAX).contains(&LocalTime(ordered_at).day()) {
-            return Err(NotACursor);
-        }
-        Ok(Self { ordered_at, order_id, position })
-    }
-}
-
-/// The lines of one store and day (sorted) whose order has a channel that `filter` admits, behind `after`, each with
-/// the cursor that names it.
+/// The first lines of one store and day (sorted) whose order has a channel that `filter` admits, behind `after`, at most
+/// `most` of them, each with the cursor that names it.
 #[must_use]
-pub fn day_lines(lines: &Lines, filter: &ChannelFilter, after: Option<&Cursor>) -> Vec<(Cursor, OrderLine)> {
+pub fn day_lines(
+    lines: &Lines,
+    filter: &ChannelFilter,
+    after: Option<&Cursor>,
+    most: usize,
+) -> Vec<(Cursor, OrderLine)> {
     let mut channels: HashMap<&str, &str> = HashMap::new();
     for row in 0..lines.len() {
         let (order, channel) = (lines.text(Column::OrderId, row), lines.text(Column::Channel, row));
@@ -69,20 +26,13 @@ pub fn day_lines(lines: &Lines, filter: &ChannelFilter, after: Option<&Cursor>) 
             *known = channel;
         }
     }
-    let mut positions: HashMap<&str, u32> = HashMap::new();
-    let mut page = Vec::new();
-    for row in 0..lines.len() {
-        let order_id = lines.text(Column::OrderId, row);
-        let next = positions.entry(order_id).or_default();
-        let position = *next;
-        *next += 1;
-        let channel = channels.get(order_id).copied().unwrap_or_default();
-        let cursor = Cursor { ordered_at: lines.ordered_at[row], order_id: order_id.to_owned(), position };
-        if filter.admits(channel) && after.is_none_or(|after| cursor > *after) {
-            page.push((cursor, order_line(&lines.line(row))));
-        }
-    }
-    page
+    let is_admitted = |row: &usize| {
+        let channel = channels.get(lines.text(Column::OrderId, *row)).copied().unwrap_or_default();
+        filter.admits(channel)
+    };
+    let first = after.map_or(0, |after| after.first_after(lines));
+    let page = (first..lines.len()).filter(is_admitted).take(most);
+    page.map(|row| (Cursor::of(lines, row), order_line(&lines.line(row)))).collect()
 }
 
 fn order_line(line: &Line) -> OrderLine {
@@ -125,25 +75,5 @@ fn order_line(line: &Line) -> OrderLine {
         new_customer_discount: money(Column::NewCustomerDiscount),
         distance_m: (distance != ABSENT).then(|| money(Column::DistanceM)),
         stock: (line.stock != ABSENT).then_some(line.stock),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn cursors_survive(ordered_at in 0i64..7_000_000_000_000_000, order_id in "\\PC{0,8}", position in any::<u32>()) {
-            let cursor = Cursor { ordered_at, order_id, position };
-            prop_assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
-        }
-
-        #[test]
-        fn garbage_is_no_cursor(text in "\\PC{0,20}") {
-            let _ = text.parse::<Cursor>();
-        }
     }
 }

@@ -82,7 +82,8 @@ impl JsonSchema for Day {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "date", "pattern": "^(19[7-9]|20[0-9]|21[0-9])[0-9]-[0-9]{2}-[0-9]{2}$" })
+        // What can be named begins with 1970; the range before one that begins there, or a default that ends there, does not.
+        json_schema!({ "type": "string", "format": "date", "pattern": "^(19[6-9]|20[0-9]|21[0-9])[0-9]-[0-9]{2}-[0-9]{2}$" })
     }
 }
 

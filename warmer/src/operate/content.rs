@@ -12,7 +12,7 @@ use shared::model::{ABSENT, Amount, ChannelFilter, LocalTime, StoreInfo, TextCol
 pub fn json(content: &Content) -> Value {
     match content {
         Content::Orders(lines) => {
-            let lines = day_lines(lines, &ChannelFilter::All, None);
+            let lines = day_lines(lines, &ChannelFilter::All, None, usize::MAX);
             Value::Array(lines.into_iter().map(|(_, line)| parsed(entry::json(&line).ok())).collect())
         }
         Content::DayCell(cell) => day_cell(cell),

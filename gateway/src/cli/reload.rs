@@ -1,0 +1,98 @@
+//! What a running gateway reads again on SIGHUP: who may ask, and certificate and key. Connections stay, and what does not
+//! fit leaves the old as it was.
+
+use std::convert::Infallible;
+
+use shared::config::diff;
+use shared::config::{ListenAddress, Settings, SettingsError};
+use shared::runtime::ReloadSignal;
+use shared::runtime::program::SettingsSource;
+
+use crate::Front;
+use crate::server::Tls;
+
+/// Where the settings come from, the command line included.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) source: SettingsSource,
+    /// Instead of `gateway.listen`, if not empty.
+    pub(super) listen: Vec<ListenAddress>,
+    pub(super) insecure: bool,
+}
+
+impl Origin {
+    /// The settings as they are there now.
+    ///
+    /// # Errors
+    /// All that does not fit.
+    pub(super) fn load(&self) -> Result<Settings, SettingsError> {
+        let mut settings = self.source.load()?;
+        if !self.listen.is_empty() {
+            settings.gateway.listen.clone_from(&self.listen);
+        }
+        settings.access.insecure |= self.insecure;
+        Ok(settings)
+    }
+}
+
+/// Reads again whenever the signal comes; `settings` are those in force.
+pub(super) async fn on_signal(
+    mut signal: ReloadSignal,
+    origin: &Origin,
+    mut settings: Settings,
+    front: Front,
+    tls: Option<Tls>,
+) -> Infallible {
+    loop {
+        signal.next().await;
+        certificates(tls.as_ref());
+        access(origin, &mut settings, &front);
+    }
+}
+
+/// Takes a new pair of certificate and key as a whole or not at all.
+fn certificates(tls: Option<&Tls>) {
+    match tls.map(Tls::reload) {
+        None => {}
+        Some(Ok(())) => tracing::info!("SIGHUP: certificate and key were read again"),
+        Some(Err(error)) => tracing::error!(error = %error, "SIGHUP: the old certificate and key stay"),
+    }
+}
+
+/// Takes the section `access` of settings that fit.
+fn access(origin: &Origin, settings: &mut Settings, front: &Front) {
+    let new = match origin.load() {
+        Ok(new) => new,
+        Err(error) => {
+            for problem in &error.problems {
+                tracing::error!("a setting does not fit: {}: {}", problem.place, problem.what);
+            }
+            let problems = error.problems.len();
+            tracing::error!(
+                problems,
+                "SIGHUP: the old tokens stay; correct the settings and send the signal again"
+            );
+            return;
+        }
+    };
+    // Without tokens everybody may ask for everything: that must not come of a file that is half written.
+    if new.access.tokens.is_empty() && !settings.access.tokens.is_empty() {
+        tracing::error!(
+            "SIGHUP: the settings name no token, so the old tokens stay; to do without, restart the gateway"
+        );
+        return;
+    }
+    for change in diff::changes(settings, &new) {
+        if !change.key.starts_with("access.") {
+            tracing::warn!("SIGHUP: {change} takes a restart");
+        } else if new.access != settings.access {
+            tracing::info!("SIGHUP: {change}");
+        }
+    }
+    if new.access != settings.access {
+        front.replace_access(&new.access);
+        settings.access = new.access;
+    }
+    let tokens = settings.access.tokens.len();
+    tracing::info!(tokens, "SIGHUP: the tokens were read again");
+}
