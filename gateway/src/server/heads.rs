@@ -14,7 +14,7 @@ const NAME_BYTES: usize = TRANSFER_ENCODING.len() + 1;
 
 /// Reads heads as they pass.
 #[derive(Debug)]
-pub(super) struct Heads {
+pub struct Heads {
     /// Bytes of the preface that fit so far; `None` once it is settled which HTTP it is.
     preface: Option<usize>,
     /// False once nothing that comes is a head.
@@ -31,7 +31,7 @@ pub(super) struct Heads {
 
 /// What came to light.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub enum Seen {
     /// Nothing new.
     Nothing,
     /// The connection speaks HTTP/2; no need to look further.
@@ -42,15 +42,23 @@ pub(super) enum Seen {
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub enum Version {
     /// HTTP/1, or nothing that is known.
     Http1,
     /// HTTP/2.
     Http2,
 }
 
+impl Default for Heads {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Heads {
-    pub(super) fn new() -> Self {
+    /// At the begin of a connection.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             preface: Some(0),
             on: true,
@@ -64,15 +72,17 @@ impl Heads {
     }
 
     /// Which HTTP it is, as soon as that is settled.
-    pub(super) fn version(&self) -> Option<Version> {
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
         match self.preface {
             None => Some(Version::Http1),
             Some(known) => (known == PREFACE.len()).then_some(Version::Http2),
         }
     }
 
-    /// Looks at bytes that came, before they are parsed.
-    pub(super) fn look(&mut self, bytes: &mut [u8]) -> Seen {
+    /// Looks at bytes that came, before they are parsed. Of a head that must not be read one byte is replaced, so that no
+    /// parser takes it.
+    pub fn look(&mut self, bytes: &mut [u8]) -> Seen {
         if !self.on {
             return Seen::Nothing;
         }

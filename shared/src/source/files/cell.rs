@@ -9,22 +9,36 @@ use crate::model::{Day, LocalTime, Money};
 
 /// A raw value. Whole numbers are decimals of scale 0.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::source) enum Cell<'a> {
+pub enum Cell<'a> {
+    /// Nothing.
     Empty,
+    /// A text as the file has it, also a number or time that is written as one.
     Text(Cow<'a, str>),
+    /// A binary number of 64 bits.
     Float(f64),
+    /// A binary number of 32 bits.
     Single(f32),
-    Decimal { unscaled: i128, scale: i32 },
+    /// The number `unscaled` × 10^-`scale`.
+    Decimal {
+        /// Its digits.
+        unscaled: i128,
+        /// How many of them are decimals; negative for zeros before the point.
+        scale: i32,
+    },
+    /// A store-local time.
     Time(LocalTime),
 }
 
 impl Cell<'_> {
-    pub(super) fn text(text: &str) -> Cell<'_> {
+    /// A text.
+    #[must_use]
+    pub fn text(text: &str) -> Cell<'_> {
         Cell::Text(Cow::Borrowed(text))
     }
 
     /// Whether the next heading of the column is looked at instead.
-    pub(super) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         match self {
             Self::Empty => true,
             Self::Text(text) => text.trim().is_empty(),
@@ -35,7 +49,10 @@ impl Cell<'_> {
     }
 
     /// Appends what a text column makes of it: text without blanks around, a number as its shortest decimal text.
-    pub(super) fn write_text(&self, out: &mut String) -> Result<(), NumberFault> {
+    ///
+    /// # Errors
+    /// For a number that is infinite.
+    pub fn write_text(&self, out: &mut String) -> Result<(), NumberFault> {
         use std::fmt::Write as _;
         // Writing to a string cannot fail.
         let _ = match self {
@@ -64,7 +81,8 @@ impl Cell<'_> {
     }
 
     /// The value as the file has it, for a rejected row.
-    pub(super) fn raw(&self) -> String {
+    #[must_use]
+    pub fn raw(&self) -> String {
         let mut out = String::new();
         match (self.write_text(&mut out), self) {
             (Err(_), Self::Float(value)) => value.to_string(),
@@ -74,7 +92,10 @@ impl Cell<'_> {
     }
 
     /// What a money column makes of it; `None` if absent.
-    pub(super) fn money(&self) -> Result<Option<Money>, NumberFault> {
+    ///
+    /// # Errors
+    /// What keeps it from being an amount of micro-units.
+    pub fn money(&self) -> Result<Option<Money>, NumberFault> {
         match self {
             Self::Empty => Ok(None),
             Self::Text(text) => numbers::money(text),
@@ -86,7 +107,10 @@ impl Cell<'_> {
     }
 
     /// What a column of whole numbers makes of it; `None` if absent.
-    pub(super) fn integer(&self) -> Result<Option<i32>, NumberFault> {
+    ///
+    /// # Errors
+    /// What keeps it from being a whole number of 32 bits.
+    pub fn integer(&self) -> Result<Option<i32>, NumberFault> {
         let wide = match self {
             Self::Empty => None,
             Self::Text(text) => numbers::integer(text)?,
@@ -102,7 +126,8 @@ impl Cell<'_> {
     }
 
     /// What the time column makes of it; `None` if it is not a time of the years 1970–2199.
-    pub(super) fn time(&self) -> Option<LocalTime> {
+    #[must_use]
+    pub fn time(&self) -> Option<LocalTime> {
         match self {
             Self::Text(text) => times::parse(text),
             Self::Time(time) => (Day::MIN..=Day::MAX).contains(&time.day()).then_some(*time),
