@@ -115,7 +115,7 @@ impl Cell<'_> {
             Self::Empty => None,
             Self::Text(text) => numbers::integer(text)?,
             Self::Float(value) => numbers::whole(*value)?,
-            Self::Single(value) => numbers::whole(f64::from(*value))?,
+            Self::Single(value) => numbers::whole(shortest(*value))?,
             Self::Decimal { unscaled, scale: 0 } => {
                 Some(i64::try_from(*unscaled).map_err(|_| NumberFault::Overflow)?)
             }
@@ -134,6 +134,12 @@ impl Cell<'_> {
             _ => None,
         }
     }
+}
+
+/// The number that the shortest decimal text of a binary number of 32 bits says, which is what it stands for in every
+/// column. Beyond 2^24 that is not always the number itself.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
 }
 
 #[cfg(test)]
@@ -163,11 +169,22 @@ mod tests {
     }
 
     #[test]
+    fn a_single_stands_for_the_same_number_in_every_column() {
+        let single = Cell::Single(53_564_728.0);
+        assert_eq!(text(&single), "53564730");
+        assert_eq!(single.integer(), Ok(Some(53_564_730)));
+        assert_eq!(single.money(), Ok(Some(Money(53_564_730_000_000))));
+    }
+
+    #[test]
     fn whole_numbers_are_whole_and_fit_32_bits() {
         assert_eq!(Cell::Float(2.0).integer(), Ok(Some(2)));
         assert_eq!(Cell::Float(1.5).integer(), Err(NumberFault::NotInteger));
         assert_eq!(Cell::Float(3e9).integer(), Err(NumberFault::Overflow));
         assert_eq!(Cell::Float(f64::NAN).integer(), Ok(None));
+        assert_eq!(Cell::Single(f32::NAN).integer(), Ok(None));
+        assert_eq!(Cell::Single(f32::INFINITY).integer(), Err(NumberFault::BadNumber));
+        assert_eq!(Cell::Single(0.1).integer(), Err(NumberFault::NotInteger));
         assert_eq!(Cell::Float(f64::INFINITY).integer(), Err(NumberFault::BadNumber));
         assert_eq!(Cell::Decimal { unscaled: 200, scale: 2 }.integer(), Ok(Some(2)));
         assert_eq!(Cell::Decimal { unscaled: 250, scale: 2 }.integer(), Err(NumberFault::NotInteger));
