@@ -72,7 +72,7 @@ impl Cell<'_> {
                 Ok(places) if places <= 38 => write_decimal(out, *unscaled, places),
                 _ => match 10i128.checked_pow(scale.unsigned_abs()).and_then(|f| unscaled.checked_mul(f)) {
                     Some(whole) if *scale < 0 => write!(out, "{whole}"),
-                    _ => write!(out, "{unscaled}e{}", -scale),
+                    _ => write!(out, "{unscaled}e{}", -i64::from(*scale)),
                 },
             },
             Self::Time(time) => write!(out, "{time}"),
@@ -163,6 +163,7 @@ mod tests {
         assert_eq!(text(&Cell::Float(f64::NAN)), "");
         assert_eq!(text(&Cell::Decimal { unscaled: 12_300, scale: 3 }), "12.3");
         assert_eq!(text(&Cell::Decimal { unscaled: 12, scale: -2 }), "1200");
+        assert_eq!(text(&Cell::Decimal { unscaled: 12, scale: i32::MIN }), "12e2147483648");
         assert_eq!(text(&Cell::text("\u{3000}薯片 \u{a0}")), "薯片");
         assert_eq!(Cell::Float(f64::INFINITY).write_text(&mut String::new()), Err(NumberFault::BadNumber));
         assert_eq!(Cell::Float(f64::NEG_INFINITY).raw(), "-inf");
