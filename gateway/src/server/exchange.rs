@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Request, Response, Version};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, Version};
 use http_body_util::Limited;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 use super::activity::Activity;
+use super::heads::{has_body, is_plainly_coded};
 use crate::problem::Problem;
 use crate::refusal;
 use crate::service::ResponseBody;
@@ -72,9 +73,12 @@ pub(super) fn answer(
     let in_flight = InFlight { activity: Arc::clone(activity), number };
     // See `heads`: what follows a body is not looked at.
     let last = request.version() < Version::HTTP_2 && has_body(request.headers());
+    let plain = is_plainly_coded(request.headers());
     let too_large = request.body().size_hint().lower() > max_body as u64;
     async move {
-        let answered = if too_large {
+        let answered = if !plain {
+            Ok(refusal::response(&Problem::transfer_coding()))
+        } else if too_large {
             Ok(refusal::response(&Problem::body_too_large(max_body)))
         } else {
             routes.oneshot(request.map(|body| Limited::new(body, max_body))).await
@@ -86,8 +90,4 @@ pub(super) fn answer(
             response.map(|body| Counted { body, _request: in_flight })
         })
     }
-}
-
-fn has_body(headers: &HeaderMap) -> bool {
-    headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)
 }

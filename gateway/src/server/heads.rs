@@ -3,6 +3,8 @@
 //! it refuses them with 400. After a request with a body nothing more is read from the connection, so that every byte
 //! of every head is seen.
 
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH as LENGTH, TRANSFER_ENCODING as ENCODING};
 use memchr::memchr;
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
@@ -154,6 +156,21 @@ impl Heads {
     }
 }
 
+/// Whether a head announces a body, also an empty one. No request is read behind it.
+#[must_use]
+pub fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(LENGTH) || headers.contains_key(ENCODING)
+}
+
+/// Whether the coding of a body is one that all servers undo alike: none, or `chunked` and nothing before it. hyper undoes
+/// only the last one of a list, `gzip, chunked` or `chunked, chunked` (RFC 9112, 6.1).
+#[must_use]
+pub fn is_plainly_coded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(ENCODING).iter();
+    codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -195,6 +212,27 @@ mod tests {
                 let broken: Vec<usize> = (0..both.len()).filter(|at| passed[*at] != both[*at]).collect();
                 assert_eq!((broken.len(), passed[broken[0]], both[broken[0]]), (1, 0, b'\n'));
             }
+        }
+    }
+
+    #[test]
+    fn one_coding_is_plain() {
+        let coded = |values: &[&'static str]| {
+            let values = values.iter().map(|value| (ENCODING, http::HeaderValue::from_static(value)));
+            is_plainly_coded(&values.fold(HeaderMap::new(), |mut headers, (name, value)| {
+                headers.append(name, value);
+                headers
+            }))
+        };
+        assert!(coded(&[]) && coded(&["chunked"]) && coded(&["Chunked"]));
+        for codings in [
+            &["gzip, chunked"][..],
+            &["gzip"],
+            &["chunked", "chunked"],
+            &["chunked, chunked"],
+            &["chunked;a"],
+        ] {
+            assert!(!coded(codings), "{codings:?}");
         }
     }
 

@@ -144,6 +144,8 @@ async fn requests_that_two_servers_read_in_two_ways_are_refused() {
         format!("{post}content-length: 5, 6\r\n\r\nhello{smuggled}"),
         format!("{post}content-length: -1\r\n\r\n{smuggled}"),
         format!("{post}transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n{smuggled}"),
+        format!("{post}transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n{smuggled}"),
+        format!("{post}transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"),
         format!("{post}transfer-encoding: xchunked\r\n\r\n0\r\n\r\n{smuggled}"),
         format!("POST /livez HTTP/1.0\r\n{chunked}\r\n0\r\n\r\n{smuggled}"),
         // What may not be there at all.
