@@ -8,7 +8,7 @@ use gateway::server::heads::{Heads, Seen};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Takes what a client sends. What passes is the same however it is cut into reads, and hyper reads the same requests
-/// from it; each of them is one for the strict reader, too, with the same head, body and end; behind a body there is none.
+/// from it; each of them is one for the strict reader, too, with the same head and body; behind a body there is none.
 pub fn check(data: &[u8]) {
     let sizes = sizes(data);
     let whole = passed(data, &[data.len().max(1)]);
@@ -27,11 +27,19 @@ pub fn check(data: &[u8]) {
     let mut strict = strict::Reader::new(data);
     for (at, request) in requests.iter().enumerate() {
         match strict.next() {
-            Ok(expected) => assert_eq!(request, &expected),
+            Ok(expected) => same(request, expected),
             Err(why) => panic!("{request:?} is a request for hyper, but {why}"),
         }
         assert!(!request.has_body || at + 1 == requests.len(), "a request is read behind a body");
     }
+}
+
+/// The same head, and the same body unless hyper refuses the rest of it.
+fn same(request: &Request, mut expected: Request) {
+    if request.body.is_none() {
+        expected.body = None;
+    }
+    assert_eq!(request, &expected);
 }
 
 /// A request, as far as two servers must agree on it.
@@ -40,12 +48,18 @@ struct Request {
     method: String,
     /// Path and query, without a fragment; empty where a host is named.
     target: String,
-    /// Names in small letters, values without blanks around; in the order of names.
+    /// Names in small letters, values without blanks around; in the order of names. Without the length.
     headers: Vec<(String, Vec<u8>)>,
     /// Whether its head announces a body, an empty one included.
     has_body: bool,
     /// `None` if it breaks off.
     body: Option<Vec<u8>>,
+}
+
+/// The length may be stated several times; that it is understood shows in the body.
+fn without_length(mut headers: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
+    headers.retain(|(name, _)| name != "content-length");
+    headers
 }
 
 /// What passes the look at heads, and what it sees, when bytes come in pieces of these sizes, over and over.

@@ -7,7 +7,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use gateway::server::heads::{has_body, is_plainly_coded};
+use http::header::CONNECTION;
 use http::{HeaderValue, Response};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
@@ -54,19 +55,22 @@ impl Write for Client<'_> {
     }
 }
 
-/// Those whose head is read; a body that is not whole is `None`.
+/// Those that the gateway's service would see; a body that is not whole is `None`.
 pub(super) fn requests(bytes: &[u8], sizes: &[usize]) -> Vec<Request> {
     let read = Rc::new(RefCell::new(Vec::new()));
     let service = service_fn(|request| {
         let read = Rc::clone(&read);
         async move {
+            let plain = is_plainly_coded(request.headers());
             let request = whole(request).await;
             let mut response = Response::new(Empty::<Bytes>::new());
             // As the gateway does: what follows a body is not read.
             if request.has_body {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            read.borrow_mut().push(request);
+            if plain {
+                read.borrow_mut().push(request);
+            }
             Ok::<_, Infallible>(response)
         }
     });
@@ -88,13 +92,14 @@ pub(super) fn requests(bytes: &[u8], sizes: &[usize]) -> Vec<Request> {
 
 async fn whole(request: http::Request<Incoming>) -> Request {
     let (head, body) = request.into_parts();
-    let has_body = head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
+    let has_body = has_body(&head.headers);
     let mut headers: Vec<(String, Vec<u8>)> = head
         .headers
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
         .collect();
     headers.sort_by(|a, b| a.0.cmp(&b.0));
+    let headers = super::without_length(headers);
     let path = head.uri.path_and_query().filter(|_| head.uri.authority().is_none());
     let target = path.map_or("", http::uri::PathAndQuery::as_str);
     let body = body.collect().await.ok().map(|body| body.to_bytes().to_vec());

@@ -28,6 +28,7 @@ impl<'a> Reader<'a> {
             Framing::Length(length) => self.take(length).map(<[u8]>::to_vec),
             Framing::Chunked => self.chunks(),
         };
+        let headers = super::without_length(headers);
         Ok(Request { method, target, headers, has_body: framing != Framing::None, body })
     }
 
@@ -36,8 +37,8 @@ impl<'a> Reader<'a> {
         let end = self.rest.iter().position(|byte| *byte == b'\n').ok_or("a line has no end")?;
         let line = self.rest[..end].strip_suffix(b"\r").ok_or("a line ends with a bare LF")?;
         self.rest = &self.rest[end + 1..];
-        if line.iter().any(|byte| matches!(byte, b'\r' | 0)) {
-            return Err("a line holds CR or NUL");
+        if line.contains(&b'\r') {
+            return Err("a line holds a bare CR");
         }
         Ok(line)
     }
@@ -55,11 +56,12 @@ impl<'a> Reader<'a> {
                 return Err("a header has no sound name");
             }
             let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+            if value.contains(&0) {
+                return Err("a header holds NUL");
+            }
             headers.push((name, trim(value).to_vec()));
         }
         headers.sort_by(|a, b| a.0.cmp(&b.0));
-        // The same length again says nothing else (RFC 9112, 6.3), and hyper keeps one of them.
-        headers.dedup_by(|a, b| a == b && a.0 == "content-length");
         Ok(headers)
     }
 
@@ -69,7 +71,7 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    /// A body in chunks; `None` if it breaks off, or is not sound.
+    /// A body in chunks, without its trailers; `None` if it breaks off, or is not sound.
     fn chunks(&mut self) -> Option<Vec<u8>> {
         let mut body = Vec::new();
         loop {
@@ -80,14 +82,13 @@ impl<'a> Reader<'a> {
                 return None;
             }
             let size = usize::from_str_radix(size, 16).ok()?;
+            // Trailers may follow, but nothing behind a body is read as a request.
             if size == 0 {
-                break;
+                return Some(body);
             }
             body.extend_from_slice(self.take(size)?);
             self.take(2).filter(|end| end == b"\r\n")?;
         }
-        self.headers().ok()?;
-        Some(body)
     }
 }
 
@@ -125,29 +126,32 @@ fn framing(headers: &[(String, Vec<u8>)], version: &str) -> Result<Framing, Refu
         headers.iter().filter(move |(name, _)| name == wanted).map(|(_, value)| value.as_slice())
     };
     let mut lengths = named("content-length");
-    let codings: Vec<&[u8]> =
-        named("transfer-encoding").flat_map(|value| value.split(|byte| *byte == b',')).collect();
-    match (lengths.next(), codings.split_last()) {
+    let mut codings = named("transfer-encoding");
+    match (lengths.next(), codings.next()) {
         (None, None) => Ok(Framing::None),
         (Some(_), Some(_)) => Err("the length is stated twice"),
         (Some(length), None) => {
-            if lengths.any(|other| other != length) {
+            let length = number(length)?;
+            // The same again says nothing else (RFC 9112, 6.3).
+            if lengths.any(|other| number(other) != Ok(length)) {
                 return Err("two lengths are stated");
             }
-            let digits = std::str::from_utf8(length).map_err(|_| "the length is no number")?;
-            if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-                return Err("the length is no number");
-            }
-            digits.parse().map(Framing::Length).map_err(|_| "the length is no number")
+            Ok(Framing::Length(length))
         }
-        (None, Some((last, others))) => {
-            let chunked = |coding: &[u8]| trim(coding).eq_ignore_ascii_case(b"chunked");
-            if version != "HTTP/1.1" || !chunked(last) || others.iter().any(|coding| chunked(coding)) {
-                return Err("the end of the body is not where chunks say");
+        (None, Some(coding)) => {
+            // Of several codings a server may undo all, or the last one.
+            if version != "HTTP/1.1" || !coding.eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
+                return Err("the body is in other codings than chunks");
             }
             Ok(Framing::Chunked)
         }
     }
+}
+
+fn number(digits: &[u8]) -> Result<usize, Refused> {
+    let digits =
+        std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|digit| digit.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok()).ok_or("the length is no number")
 }
 
 /// Without blanks and tabs around.
