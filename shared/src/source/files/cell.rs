@@ -72,6 +72,7 @@ impl Cell<'_> {
                 Ok(places) if places <= 38 => write_decimal(out, *unscaled, places),
                 _ => match 10i128.checked_pow(scale.unsigned_abs()).and_then(|f| unscaled.checked_mul(f)) {
                     Some(whole) if *scale < 0 => write!(out, "{whole}"),
+                    _ if *unscaled == 0 => write!(out, "0"),
                     _ => write!(out, "{unscaled}e{}", -i64::from(*scale)),
                 },
             },
@@ -164,6 +165,11 @@ mod tests {
         assert_eq!(text(&Cell::Decimal { unscaled: 12_300, scale: 3 }), "12.3");
         assert_eq!(text(&Cell::Decimal { unscaled: 12, scale: -2 }), "1200");
         assert_eq!(text(&Cell::Decimal { unscaled: 12, scale: i32::MIN }), "12e2147483648");
+        let zero = Cell::Decimal { unscaled: 0, scale: -130 };
+        assert_eq!(
+            (text(&zero).as_str(), zero.money(), zero.integer()),
+            ("0", Ok(Some(Money(0))), Ok(Some(0)))
+        );
         assert_eq!(text(&Cell::text("\u{3000}薯片 \u{a0}")), "薯片");
         assert_eq!(Cell::Float(f64::INFINITY).write_text(&mut String::new()), Err(NumberFault::BadNumber));
         assert_eq!(Cell::Float(f64::NEG_INFINITY).raw(), "-inf");
