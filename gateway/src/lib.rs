@@ -10,7 +10,7 @@
 //! - [`ladder`]: from a question to its document: L4, L3 → L3 partials → L2 → L1 → source.
 //! - [`order_pages`]: raw order lines: L1 → source.
 //! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers; `conditional`: what the client has already.
-//! - `refresh`: wishes for fresh answers.
+//! - [`refresh`]: wishes for fresh answers.
 //! - [`access_log`]: what was asked, for the warmer.
 //! - [`problem`]: the only place that turns errors into status codes; `refusal` gives them to what hyper refuses itself.
 
@@ -34,7 +34,7 @@ pub mod openapi;
 pub mod order_pages;
 pub mod problem;
 mod questions;
-mod refresh;
+pub mod refresh;
 mod refusal;
 mod reply;
 pub mod represent;

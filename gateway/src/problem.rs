@@ -143,6 +143,14 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
+    /// A body in more than chunks, which not all servers undo alike.
+    #[must_use]
+    pub fn transfer_coding() -> Self {
+        let detail =
+            "the body may be sent in chunks, but in no other transfer coding; send it with a Content-Length";
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
     /// A body of another kind.
     #[must_use]
     pub fn media_type(wanted: &str) -> Self {

@@ -17,7 +17,7 @@ use crate::auth::Caller;
 use crate::negotiate::{self, Format};
 use crate::problem::Problem;
 use crate::reply::Reply;
-use wish::Wish;
+pub use wish::Wish;
 
 /// The path.
 pub(crate) const PATH: &str = "/v1/refresh";

@@ -3,14 +3,14 @@
 //! - `listening`, `unix_socket`, `tls`: addresses, sockets that are handed over, certificates.
 //! - `accepting`: takes connections, as many as there are `places` for; a further client is told so.
 //! - `connection`: drives one within its limits, by its `activity`.
-//! - `stream`, `heads`: its bytes; heads that must not be read.
+//! - `stream`, [`heads`]: its bytes; heads that must not be read.
 //! - `exchange`: one request, counted while it is in flight.
 
 mod accepting;
 mod activity;
 mod connection;
 mod exchange;
-mod heads;
+pub mod heads;
 mod listening;
 mod places;
 mod stream;

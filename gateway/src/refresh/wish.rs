@@ -13,13 +13,13 @@ const FIELDS: [&str; 3] = ["stores", "from", "to"];
 
 /// What is to be fresh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Wish {
+pub struct Wish {
     /// Stores by id, without repeats; `None` = all.
-    pub(super) stores: Option<Vec<String>>,
+    pub stores: Option<Vec<String>>,
     /// First day.
-    pub(super) from: Option<Day>,
+    pub from: Option<Day>,
     /// Last day.
-    pub(super) to: Option<Day>,
+    pub to: Option<Day>,
 }
 
 impl Wish {
@@ -27,7 +27,7 @@ impl Wish {
     ///
     /// # Errors
     /// 400 with every bad field, 422 for too many stores or days.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
+    pub fn read(body: &[u8]) -> Result<Self, Problem> {
         let fields = match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => fields,
             Ok(_) => return Err(Problem::bad_body("the body is no JSON object; send {} to refresh all")),

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Request, Response, Version};
+use http::header::{CONNECTION, HOST};
+use http::{HeaderValue, Request, Response, Version};
 use http_body_util::Limited;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::activity::Activity;
+use super::heads::{has_body, is_plainly_coded};
 use crate::app::Front;
 use crate::problem::Problem;
 use crate::service::ResponseBody;
@@ -111,9 +112,8 @@ fn refused(request: &Request<Incoming>, max_body: usize) -> Option<Problem> {
     if another.is_some() || (host.is_none() && request.version() == Version::HTTP_11) {
         return Some(Problem::not_one_host());
     }
+    if !is_plainly_coded(request.headers()) {
+        return Some(Problem::transfer_coding());
+    }
     (request.body().size_hint().lower() > max_body as u64).then(|| Problem::body_too_large(max_body))
-}
-
-fn has_body(headers: &HeaderMap) -> bool {
-    headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)
 }

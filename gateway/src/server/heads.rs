@@ -3,6 +3,8 @@
 //! it refuses them with 400. After a request with a body nothing more is read from the connection, so that every byte
 //! of every head is seen.
 
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH as LENGTH, TRANSFER_ENCODING as ENCODING};
 use memchr::memchr;
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
@@ -14,7 +16,7 @@ const NAME_BYTES: usize = TRANSFER_ENCODING.len() + 1;
 
 /// Reads heads as they pass.
 #[derive(Debug)]
-pub(super) struct Heads {
+pub struct Heads {
     /// Bytes of the preface that fit so far; `None` once it is settled which HTTP it is.
     preface: Option<usize>,
     /// False once nothing that comes is a head.
@@ -31,7 +33,7 @@ pub(super) struct Heads {
 
 /// What came to light.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub enum Seen {
     /// Nothing new.
     Nothing,
     /// The connection speaks HTTP/2; no need to look further.
@@ -42,15 +44,23 @@ pub(super) enum Seen {
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub enum Version {
     /// HTTP/1, or nothing that is known.
     Http1,
     /// HTTP/2.
     Http2,
 }
 
+impl Default for Heads {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Heads {
-    pub(super) fn new() -> Self {
+    /// At the begin of a connection.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             preface: Some(0),
             on: true,
@@ -64,15 +74,17 @@ impl Heads {
     }
 
     /// Which HTTP it is, as soon as that is settled.
-    pub(super) fn version(&self) -> Option<Version> {
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
         match self.preface {
             None => Some(Version::Http1),
             Some(known) => (known == PREFACE.len()).then_some(Version::Http2),
         }
     }
 
-    /// Looks at bytes that came, before they are parsed.
-    pub(super) fn look(&mut self, bytes: &mut [u8]) -> Seen {
+    /// Looks at bytes that came, before they are parsed. Of a head that must not be read one byte is replaced, so that no
+    /// parser takes it.
+    pub fn look(&mut self, bytes: &mut [u8]) -> Seen {
         if !self.on {
             return Seen::Nothing;
         }
@@ -144,6 +156,21 @@ impl Heads {
     }
 }
 
+/// Whether a head announces a body, also an empty one. No request is read behind it.
+#[must_use]
+pub fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(LENGTH) || headers.contains_key(ENCODING)
+}
+
+/// Whether the coding of a body is one that all servers undo alike: none, or `chunked` and nothing before it. hyper undoes
+/// only the last one of a list, `gzip, chunked` or `chunked, chunked` (RFC 9112, 6.1).
+#[must_use]
+pub fn is_plainly_coded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(ENCODING).iter();
+    codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -185,6 +212,27 @@ mod tests {
                 let broken: Vec<usize> = (0..both.len()).filter(|at| passed[*at] != both[*at]).collect();
                 assert_eq!((broken.len(), passed[broken[0]], both[broken[0]]), (1, 0, b'\n'));
             }
+        }
+    }
+
+    #[test]
+    fn one_coding_is_plain() {
+        let coded = |values: &[&'static str]| {
+            let values = values.iter().map(|value| (ENCODING, http::HeaderValue::from_static(value)));
+            is_plainly_coded(&values.fold(HeaderMap::new(), |mut headers, (name, value)| {
+                headers.append(name, value);
+                headers
+            }))
+        };
+        assert!(coded(&[]) && coded(&["chunked"]) && coded(&["Chunked"]));
+        for codings in [
+            &["gzip, chunked"][..],
+            &["gzip"],
+            &["chunked", "chunked"],
+            &["chunked, chunked"],
+            &["chunked;a"],
+        ] {
+            assert!(!coded(codings), "{codings:?}");
         }
     }
 

@@ -94,7 +94,7 @@ impl<'de> Deserialize<'de> for ProductCell {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Columns::deserialize(deserializer)?
             .into_cell()
-            .ok_or_else(|| serde::de::Error::custom("product cell: columns of unequal length"))
+            .ok_or_else(|| serde::de::Error::custom("product cell: columns that do not fit each other"))
     }
 }
 
@@ -178,11 +178,38 @@ impl Columns {
                 ..ProductRow::default()
             });
         }
+        if !self.below.is_sorted_by(|a, b| a.0 < b.0) {
+            return None;
+        }
         for (at, lines, severe, loss) in self.below {
-            let row = rows.get_mut(at as usize)?;
+            // Without such lines a row would not be listed, and its other numbers would be lost when it is written again.
+            let row = rows.get_mut(at as usize).filter(|_| lines > 0)?;
             (row.below_cost, row.severe, row.below_cost_loss) = (lines, severe, loss);
         }
         let Self { lines, keys, channels, names, categories, .. } = self;
         Some(ProductCell { lines, keys, channels, names, categories, rows })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_below_cost_are_listed_once_and_with_lines() {
+        let cell = |below: &[(u32, u32, u32, Amount)]| {
+            let rows = vec![ProductRow::default(), ProductRow { channel: 1, ..ProductRow::default() }];
+            let cell = ProductCell { rows, ..ProductCell::default() };
+            Columns { below: below.to_vec(), ..Columns::from(&cell) }.into_cell()
+        };
+        let rows = cell(&[(0, 2, 1, Amount(5)), (1, 1, 0, Amount(3))]).unwrap().rows;
+        assert_eq!((rows[0].below_cost, rows[0].severe, rows[1].below_cost_loss), (2, 1, Amount(3)));
+        for bad in
+            [[(0, 1, 0, Amount(0)), (0, 2, 0, Amount(0))], [(0, 1, 0, Amount(0)), (1, 0, 6, Amount(7))]]
+        {
+            assert_eq!(cell(&bad), None);
+        }
+        assert_eq!(cell(&[(2, 1, 0, Amount(0))]), None);
     }
 }

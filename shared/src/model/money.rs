@@ -131,6 +131,8 @@ impl Money {
     /// `Overflow` beyond 64-bit micro-units.
     pub fn from_decimal(unscaled: i128, scale: i32) -> Result<Self, NumberFault> {
         let value = match scale.cmp(&6) {
+            // Zero fits at every scale, also where the factor does not.
+            _ if unscaled == 0 => 0,
             std::cmp::Ordering::Equal => unscaled,
             std::cmp::Ordering::Less => {
                 let factor = 10i128.checked_pow(scale.abs_diff(6)).ok_or(NumberFault::Overflow)?;

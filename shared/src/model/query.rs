@@ -234,7 +234,8 @@ impl Ask {
                 }
                 (_, to) => to,
             };
-            end.map(|day| day.plus(-29))
+            // Never a day that nobody could name.
+            end.map(|day| day.plus(-29).max(Day::MIN))
         });
         let range = match (from, to) {
             (Some(from), Some(to)) => Some(check_range(from, to)?),
@@ -405,6 +406,7 @@ mod tests {
         assert_eq!(overview(Some(&["a"]), None, None), "2026-02-04..2026-03-05");
         assert_eq!(overview(None, Some("2026-05-01"), None), "2026-05-01..2026-05-01");
         assert_eq!(overview(None, None, Some("2026-03-20")), "2026-02-19..2026-03-20");
+        assert_eq!(overview(None, None, Some("1970-01-09")), "1970-01-01..1970-01-09");
         let diagnosis = resolve(Document::Diagnosis, Some(&["a"]), None, Some("2026-03-04"));
         assert_eq!(shown(diagnosis.range), "2026-01-31..2026-03-04");
         assert_eq!(shown(diagnosis.diagnosis), "2026-01-31..2026-03-01");

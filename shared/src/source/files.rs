@@ -2,7 +2,7 @@
 
 pub mod batch;
 mod block;
-pub(super) mod cell;
+pub mod cell;
 mod csv;
 pub mod encoding;
 pub mod folder;
