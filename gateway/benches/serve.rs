@@ -1,6 +1,7 @@
 //! The other side of `scripts/bench-serve`: what a bare server of the same library can do, and clients that wrk has no
 //! form for. `cargo bench -p gateway --bench serve -- MEASUREMENT …`; all but the first print one JSON object:
-//! - `constant BODY`: hyper answering every request with the bytes of a file; prints its address, and serves until killed;
+//! - `constant BODY HEAD`: hyper answering every request with the bytes of a file, and with the headers that another lists as
+//!   lines of `name: value`; prints its address, and serves until killed;
 //! - `users ADDRESS PATHS USERS SECONDS`: users who think for a second between two requests;
 //! - `many ADDRESS PATHS CONNECTIONS REQUESTS`: so many connections at the same time, each sending so many requests;
 //! - `idle ADDRESS CONNECTIONS PID`: memory of a server before and after so many connections that send nothing;
@@ -21,8 +22,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Request, Response};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST};
+use http::{HeaderMap, HeaderName, Request, Response};
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::client::conn::http1::SendRequest;
 use hyper::service::service_fn;
@@ -43,7 +44,7 @@ async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
-        ["constant", body] => constant(std::fs::read(body).unwrap().into()).await,
+        ["constant", body, head] => constant(std::fs::read(body).unwrap().into(), headers(head)).await,
         ["users", address, paths, users, seconds] => {
             users_who_think(address, &lines(paths), number(users), number(seconds)).await
         }
@@ -66,18 +67,24 @@ fn lines(path: &str) -> Arc<Vec<String>> {
     Arc::new(std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect())
 }
 
-async fn constant(body: Bytes) -> Value {
+fn headers(path: &str) -> HeaderMap {
+    let lines = std::fs::read_to_string(path).unwrap();
+    let pairs = lines.lines().map(|line| line.split_once(": ").unwrap());
+    pairs.map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
+}
+
+async fn constant(body: Bytes, headers: HeaderMap) -> Value {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", listener.local_addr().unwrap());
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         let _ = stream.set_nodelay(true);
-        let body = body.clone();
+        let (body, headers) = (body.clone(), headers.clone());
         connections.spawn(async move {
             let answer = service_fn(move |_| {
                 let mut response = Response::new(Full::new(body.clone()));
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response.headers_mut().clone_from(&headers);
                 async { Ok::<_, Infallible>(response) }
             });
             let _ = hyper::server::conn::http1::Builder::new()

@@ -113,7 +113,7 @@ impl Fill {
         let (stored, mut confirmed) = self.app.levels().read_stored(at, wants_json).await;
         let Read::Hit(stored) = stored else { return Step::Missing(confirmed) };
         if confirmed.is_none() {
-            confirmed = self.confirmed_at().await;
+            confirmed = Box::pin(self.confirmed_at()).await;
         }
         let timing = Timing { cache: start.elapsed(), ..Timing::default() };
         Step::Answered(self.of_stored(stored, confirmed, timing))

@@ -144,9 +144,9 @@ impl<'a> Passage<'a> {
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
             *response.body_mut() = Full::default();
         }
-        self.record.answered(&reply);
-        self.observed.answered(reply.response.status(), reply.outcome);
-        let took = self.observed.elapsed();
+        let took = self.observed.started.elapsed();
+        self.record.answered(&reply, took);
+        self.observed.answered(reply.response.status(), reply.outcome, took);
         if !self.span.is_disabled() {
             self.span.record("status", reply.response.status().as_u16());
             self.span.record("outcome", reply.outcome.as_str());

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use shared::access_log::Outcome;
 use shared::config::NearSettings;
 use shared::keys::Keys;
+use shared::runtime::now_ms;
 use tokio::sync::Notify;
 
 use crate::represent::Represented;
@@ -36,6 +37,11 @@ use room::Room;
 const STALE_MS: i64 = 1_000;
 /// What was read from the source is kept for so long: nobody may be there to tell of its changes.
 const SOURCE_MS: i64 = 10_000;
+/// How long an answer from the source is kept while changes are not told, since Redis is down: one read of it for the many
+/// who ask within a second.
+const ALONE_MS: i64 = 1_000;
+/// A response that is asked for by the text of its request is looked up itself in the milliseconds in which these bits are 0.
+const TOUCHED: i64 = 7;
 const RESPONSE: u8 = 0;
 const MEMO: u8 = 1;
 
@@ -103,9 +109,9 @@ impl Near {
         self.inner.connected.load(Ordering::SeqCst)
     }
 
-    /// Begins a fill: to be called before anything is read. `None` if nothing is kept now.
+    /// The epoch in which something is read; `None` if nothing is kept near at all.
     pub(crate) fn begin(&self) -> Option<Epoch> {
-        self.is_connected().then(|| self.inner.epochs.now())
+        self.inner.enabled.then(|| self.inner.epochs.now())
     }
 
     /// Which connection tells of changes now, if one does.
@@ -136,16 +142,23 @@ impl Near {
 
     /// The response that a request came to before, by what of the request decides.
     pub(crate) fn of_request(&self, request: &[u8], now: i64) -> Option<Arc<Represented>> {
-        if !self.is_connected() {
-            return None;
-        }
         let Some(Entry::Memo(memo)) = self.inner.responses.get(Key::of(MEMO, request), now) else {
             return None;
         };
         if *memo.request != *request {
             return None;
         }
-        self.usable(memo.response, &memo.identity, Some(memo.epoch), now)
+        let kept = memo.response.upgrade()?;
+        if now & TOUCHED == 0 {
+            // So that it counts as asked for, too: a look at each request would cost more than it tells.
+            drop(self.inner.responses.get(memo.key, now));
+        }
+        // A request is counted once: where it is not usable, when its question is looked for.
+        let right = now < kept.until && self.inner.epochs.is_right(&kept.watched, memo.epoch.min(kept.epoch));
+        right.then(|| {
+            self.inner.counters.add(Count::hits, 1);
+            Arc::clone(&kept.represented)
+        })
     }
 
     /// The response of a question in one representation.
@@ -159,39 +172,37 @@ impl Near {
 
     /// As [`Self::response`], where a miss was counted already.
     pub(crate) fn peek(&self, identity: &[u8], now: i64) -> Option<Arc<Represented>> {
-        self.usable(Key::of(RESPONSE, identity), identity, None, now)
-    }
-
-    fn usable(&self, key: Key, identity: &[u8], noted: Option<Epoch>, now: i64) -> Option<Arc<Represented>> {
         let counters = &self.inner.counters;
-        if !self.is_connected() {
-            return None;
-        }
-        let Some(Entry::Response(kept)) = self.inner.responses.get(key, now) else { return None };
-        if *kept.represented.identity != *identity {
-            return None;
-        }
-        let epoch = noted.map_or(kept.epoch, |noted| noted.min(kept.epoch));
-        if !self.inner.epochs.is_right(&kept.watched, epoch) {
-            // A request is counted once: when its question is looked for.
-            counters.add(Count::outdated, u64::from(noted.is_none()));
+        let kept = self.kept(identity, now)?;
+        if !self.inner.epochs.is_right(&kept.watched, kept.epoch) {
+            counters.add(Count::outdated, 1);
             return None;
         }
         if now >= kept.until {
-            counters.add(Count::expired, u64::from(noted.is_none()));
+            counters.add(Count::expired, 1);
             return None;
         }
         counters.add(Count::hits, 1);
         Some(Arc::clone(&kept.represented))
     }
 
+    fn kept(&self, identity: &[u8], now: i64) -> Option<Arc<KeptResponse>> {
+        match self.inner.responses.get(Key::of(RESPONSE, identity), now) {
+            Some(Entry::Response(kept)) if *kept.represented.identity() == *identity => Some(kept),
+            _ => None,
+        }
+    }
+
     /// Remembers which response a request came to that began in `epoch`.
-    pub(crate) fn remember(&self, request: &[u8], represented: &Represented, epoch: Option<Epoch>) {
+    pub(crate) fn remember(&self, request: &[u8], represented: &Arc<Represented>, epoch: Option<Epoch>) {
         let Some(epoch) = epoch else { return };
-        let identity = Arc::clone(&represented.identity);
-        let response = Key::of(RESPONSE, &identity);
-        let memo = Memo { request: request.into(), identity, response, epoch };
-        self.inner.responses.keep(Key::of(MEMO, request), Entry::Memo(Arc::new(memo)));
+        let identity = represented.identity();
+        let Some(kept) = self.kept(identity, now_ms()) else { return };
+        if Arc::ptr_eq(&kept.represented, represented) {
+            let (key, response) = (Key::of(RESPONSE, identity), Arc::downgrade(&kept));
+            let memo = Memo { request: request.into(), response, key, epoch };
+            self.inner.responses.keep(Key::of(MEMO, request), Entry::Memo(Arc::new(memo)));
+        }
     }
 
     /// Keeps a response that was made of what was read since `epoch`.
@@ -202,22 +213,26 @@ impl Near {
         epoch: Option<Epoch>,
         now: i64,
     ) {
+        let told = self.is_connected();
+        // Nobody tells of changes, and it was not Redis that was read: good for a moment, which spares the source.
+        let alone = !told && represented.outcome == Outcome::Source;
+        let Some(epoch) = epoch.filter(|_| told || alone) else { return };
         let Some(epoch) = self.may_keep(epoch, watched) else { return };
         let soft = i64::try_from(represented.soft.as_millis()).unwrap_or(i64::MAX);
         let fresh_until = represented.confirmed_at.saturating_add(soft);
         let mut until = if fresh_until > now { fresh_until } else { now.saturating_add(STALE_MS) };
         if represented.outcome == Outcome::Source {
-            until = until.min(now.saturating_add(SOURCE_MS));
+            until = until.min(now.saturating_add(if alone { ALONE_MS } else { SOURCE_MS }));
         }
-        let key = Key::of(RESPONSE, &represented.identity);
+        until = until.min(now.saturating_add(self.inner.responses.max_age_ms()));
+        let key = Key::of(RESPONSE, represented.identity());
         let (represented, watched) = (Arc::clone(represented), watched.clone());
         let kept = KeptResponse { represented, watched, epoch, until };
         self.inner.responses.keep(key, Entry::Response(Arc::new(kept)));
     }
 
     /// Whether what was read since `epoch` may be kept.
-    fn may_keep(&self, epoch: Option<Epoch>, watched: &Watched) -> Option<Epoch> {
-        let epoch = epoch.filter(|_| self.is_connected())?;
+    fn may_keep(&self, epoch: Epoch, watched: &Watched) -> Option<Epoch> {
         if self.inner.epochs.is_right(watched, epoch) {
             return Some(epoch);
         }
@@ -242,14 +257,7 @@ mod tests {
         let near = Near::new(&settings, Keys::default());
         near.told(Change::Connected);
         let epoch = near.begin();
-        let memo = Memo {
-            request: b"/v1/stores".as_slice().into(),
-            identity: Arc::from(b"stores".as_slice()),
-            response: Key::of(RESPONSE, b"stores"),
-            epoch: epoch.unwrap(),
-        };
-        let key = Key::of(MEMO, b"/v1/stores");
-        near.inner.responses.keep(key, Entry::Memo(Arc::new(memo)));
+        let kept = keep(&near, b"/v1/stores");
         let (cell, read) = (Arc::new(DayCell::default()), ReadIn { epoch, source_at: None });
         for day in 0..20_000 {
             near.keep_day_cell(("1001", Day(day)), DataVersion::default(), &cell, read);
@@ -257,6 +265,53 @@ mod tests {
         let (bytes, entries) = near.size();
         assert!(bytes <= settings.bytes && entries < 10_000, "{bytes} bytes, {entries} entries");
         assert!(near.counters().dropped_for_room() > 10_000);
-        assert!(near.inner.responses.get(key, 0).is_some());
+        assert!(Arc::ptr_eq(&near.of_request(b"/v1/stores", now_ms()).unwrap(), &kept));
+    }
+
+    #[test]
+    fn what_a_request_came_to_is_gone_with_its_response() {
+        let settings = Settings::load(&[], &|_| None).unwrap().near;
+        let near = Near::new(&settings, Keys::default());
+        near.told(Change::Connected);
+        let (kept, now) = (keep(&near, b"a"), now_ms());
+        // As often as is needed for it to be touched, and a little longer than it may be used.
+        assert!((0..16).all(|at| near.of_request(b"a", now + at).is_some()));
+        assert!(near.of_request(b"a", now + 600_000).is_none());
+        assert!(near.of_request(b"b", now).is_none());
+        near.inner.responses.remove(Key::of(RESPONSE, kept.identity()));
+        assert!(near.of_request(b"a", now).is_none());
+    }
+
+    #[test]
+    fn while_changes_are_not_told_only_the_source_is_kept_and_for_a_moment() {
+        let settings = Settings::load(&[], &|_| None).unwrap().near;
+        let near = Near::new(&settings, Keys::default());
+        near.told(Change::Connected);
+        keep(&near, b"told");
+        near.told(Change::Disconnected);
+        assert!(near.of_request(b"told", now_ms()).is_none());
+        keep(&near, b"cached");
+        assert!(near.of_request(b"cached", now_ms()).is_none());
+        keep_from(&near, b"source", Outcome::Source);
+        let now = now_ms();
+        assert!(near.of_request(b"source", now).is_some());
+        assert!(near.of_request(b"source", now + ALONE_MS).is_none());
+        near.told(Change::Connected);
+        assert!(near.of_request(b"source", now).is_none());
+    }
+
+    /// Keeps a response under a request, fresh for ten minutes.
+    fn keep(near: &Near, request: &[u8]) -> Arc<Represented> {
+        keep_from(near, request, Outcome::L3)
+    }
+
+    fn keep_from(near: &Near, request: &[u8], outcome: Outcome) -> Arc<Represented> {
+        let (epoch, now) = (near.begin(), now_ms());
+        let mut represented = crate::represent::tests::represented(now);
+        represented.outcome = outcome;
+        let represented = Arc::new(represented);
+        near.keep_response(&represented, &near.watched(&[], false, "q"), epoch, now);
+        near.remember(request, &represented, epoch);
+        represented
     }
 }

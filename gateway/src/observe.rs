@@ -116,6 +116,7 @@ impl Counters {
             in_flight,
             status: CLIENT_GONE,
             outcome: Outcome::None,
+            took: None,
         }
     }
 
@@ -160,17 +161,13 @@ pub(crate) struct Observed<'a> {
     pub(crate) in_flight: usize,
     status: u16,
     outcome: Outcome,
+    took: Option<Duration>,
 }
 
 impl Observed<'_> {
-    /// Notes the answer.
-    pub(crate) fn answered(&mut self, status: StatusCode, outcome: Outcome) {
-        (self.status, self.outcome) = (status.as_u16(), outcome);
-    }
-
-    /// Time since it came.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+    /// Notes the answer, and how long it took.
+    pub(crate) fn answered(&mut self, status: StatusCode, outcome: Outcome, took: Duration) {
+        (self.status, self.outcome, self.took) = (status.as_u16(), outcome, Some(took));
     }
 }
 
@@ -185,7 +182,7 @@ impl Drop for Observed<'_> {
             count.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(latency) = self.counters.latency.get(self.route) {
-            latency.add(self.started.elapsed());
+            latency.add(self.took.unwrap_or_else(|| self.started.elapsed()));
         }
     }
 }
@@ -200,7 +197,7 @@ mod tests {
         let mut first = counters.begin("/v1/stores/a%2Fb/orders", Some("orders"));
         let second = counters.begin("/livez", None);
         assert_eq!((first.in_flight, second.in_flight, counters.in_flight()), (1, 2, 2));
-        first.answered(StatusCode::OK, Outcome::L1);
+        first.answered(StatusCode::OK, Outcome::L1, Duration::from_millis(1));
         drop(first);
         drop(second);
         drop(counters.begin("/nowhere", None));

@@ -89,7 +89,7 @@ impl Asking<'_> {
             Asked::Document(ask) => {
                 caller.check(ask.stores.iter().flatten())?;
                 let form = form(represent::shape(ask.document), headers)?;
-                let all = app.directory().await?;
+                let all = Box::pin(app.directory()).await?;
                 let directory = caller.directory(&all);
                 let query = ask.resolve(&directory)?;
                 let text = query.canonical();
@@ -102,7 +102,7 @@ impl Asking<'_> {
             Asked::Orders(ask) => {
                 caller.check([&ask.store_id])?;
                 let form = form(represent::order_shape(), headers)?;
-                let directory = app.directory().await?;
+                let directory = Box::pin(app.directory()).await?;
                 let query = orders_query(&ask, &directory)?;
                 let store =
                     directory.get(&ask.store_id).ok_or_else(|| Problem::unknown_store(&ask.store_id))?;
@@ -198,7 +198,7 @@ impl AskedIn {
         } else {
             let understood = Arc::clone(&understood);
             let work = move || represent::represent(&understood, rules, answer);
-            app.compute().run(work).await??
+            Box::pin(app.compute().run(work)).await??
         };
         let represented = Arc::new(represented);
         app.near().keep_response(&represented, &understood.watched, epoch, now_ms());

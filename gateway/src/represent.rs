@@ -138,7 +138,7 @@ impl Variant {
 /// An answer in one representation: all of a response that does not depend on when it is sent, nor to whom.
 #[derive(Debug)]
 pub(crate) struct Represented {
-    pub(crate) identity: Arc<[u8]>,
+    identity: Arc<[u8]>,
     body: Bytes,
     gzip: bool,
     content_type: HeaderValue,
@@ -213,6 +213,11 @@ pub(crate) fn represent(understood: &Understood, rules: u64, answer: Answer) -> 
 }
 
 impl Represented {
+    /// What tells it from every other response.
+    pub(crate) fn identity(&self) -> &[u8] {
+        &self.identity
+    }
+
     /// Bytes that it takes.
     pub(crate) fn size(&self) -> usize {
         self.body.len() + self.identity.len() + self.details.size() + size_of::<Self>()
@@ -296,13 +301,13 @@ fn server_timing(answer: &Answer) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::ladder::Timing;
     use http::header::IF_NONE_MATCH;
     use shared::model::{Ask, DataVersion, Directory};
 
-    fn represented(confirmed_at: i64) -> Represented {
+    pub(crate) fn represented(confirmed_at: i64) -> Represented {
         let (directory, variant) = (Directory::default(), Variant { format: Format::Json, gzip: true });
         let query = Ask::default_for(Document::Overview).resolve(&directory).unwrap();
         let answer = Answer {

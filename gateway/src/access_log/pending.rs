@@ -1,7 +1,7 @@
 //! The record of a request that is being answered. It is taken by the log at the latest when it is dropped, so a request
 //! whose client went away is there too.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::Request;
 use hyper::body::Body as _;
@@ -78,8 +78,8 @@ impl<'a> Pending<'a> {
         Self { log, started, line }
     }
 
-    /// Records what the request came to.
-    pub(crate) fn answered(&mut self, reply: &Reply) {
+    /// Records what the request came to, and how long it took.
+    pub(crate) fn answered(&mut self, reply: &Reply, took: Duration) {
         let Some(mut line) = self.line.take() else { return };
         line.status = reply.response.status().as_u16();
         line.bytes = reply.response.body().size_hint().exact().unwrap_or(0);
@@ -92,11 +92,11 @@ impl<'a> Pending<'a> {
             line.store_count = details.store_count;
             line.last_day = details.last_day;
         }
-        self.record(line);
+        self.record(line, took);
     }
 
-    fn record(&self, mut line: RequestLine<'_>) {
-        line.duration_us = u64::try_from(self.started.elapsed().as_micros()).ok();
+    fn record(&self, mut line: RequestLine<'_>, took: Duration) {
+        line.duration_us = u64::try_from(took.as_micros()).ok();
         self.log.record(line);
     }
 }
@@ -104,7 +104,7 @@ impl<'a> Pending<'a> {
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if let Some(line) = self.line.take() {
-            self.record(line);
+            self.record(line, self.started.elapsed());
         }
     }
 }

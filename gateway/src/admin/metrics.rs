@@ -147,7 +147,7 @@ fn of_near_cache(app: &App) -> Vec<Metric> {
         Metric::gauge("near_entries", "Entries that are kept near.", entries as f64),
         Metric::gauge(
             "near_told",
-            "Whether changes are told, so that something may be kept near: 1, else 0.",
+            "Whether changes are told, so that more than a second of the source may be kept near: 1, else 0.",
             connected,
         ),
         Metric::counter("near_lookups_total", "Look-ups near, by what was looked up and result.", 0)

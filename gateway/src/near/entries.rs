@@ -1,6 +1,6 @@
 //! What is kept near, and how many bytes it counts for.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use shared::cells::{DayCell, ProductCell, ProductRow, Sums};
 use shared::diagnosis::Partial;
@@ -84,8 +84,10 @@ pub(super) struct KeptResponse {
 pub(super) struct Memo {
     /// The request: what of it decides.
     pub(super) request: Box<[u8]>,
-    pub(super) identity: Arc<[u8]>,
-    pub(super) response: Key,
+    /// Kept alive by its own entry alone, so that its bytes count once.
+    pub(super) response: Weak<KeptResponse>,
+    /// Of that entry.
+    pub(super) key: Key,
     /// When the request was read: the stores and days that it came to may have changed since.
     pub(super) epoch: Epoch,
 }

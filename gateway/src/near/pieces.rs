@@ -25,7 +25,7 @@ pub(crate) struct ReadIn {
 
 impl Near {
     fn piece(&self, kind: u8, of: Of<'_>, now: i64) -> Option<Arc<KeptPiece>> {
-        let found = self.is_connected().then(|| self.inner.pieces.get(of.key(kind), now)).flatten();
+        let found = self.inner.pieces.get(of.key(kind), now);
         let usable = |kept: &Arc<KeptPiece>| {
             Of { store_id: &kept.store_id, from: kept.from, to: kept.to } == of
                 && now < kept.until
@@ -42,7 +42,8 @@ impl Near {
 
     fn keep_piece(&self, kind: u8, of: Of<'_>, piece: (DataVersion, Piece), read: ReadIn) {
         let watched = self.of_store(of.store_id);
-        let Some(epoch) = self.may_keep(read.epoch, &watched) else { return };
+        let Some(epoch) = read.epoch.filter(|_| self.is_connected()) else { return };
+        let Some(epoch) = self.may_keep(epoch, &watched) else { return };
         let until = read.source_at.map_or(i64::MAX, |now| now.saturating_add(SOURCE_MS));
         let (version, piece) = piece;
         let kept = KeptPiece {

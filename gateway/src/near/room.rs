@@ -89,6 +89,16 @@ impl Room {
         entries.insert(key, Kept { size, until: now_ms().saturating_add(self.max_age_ms), entry });
     }
 
+    /// How long entries are kept.
+    pub(super) fn max_age_ms(&self) -> i64 {
+        self.max_age_ms
+    }
+
+    #[cfg(test)]
+    pub(super) fn remove(&self, key: Key) {
+        self.entries.as_ref().and_then(|entries| entries.remove(&key));
+    }
+
     /// Bytes and entries.
     pub(super) fn size(&self) -> (u64, u64) {
         self.entries.as_ref().map_or((0, 0), |entries| (entries.weight(), entries.len() as u64))

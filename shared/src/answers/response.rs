@@ -1,6 +1,8 @@
 //! The JSON response of a document, byte by byte: made by the gateway from a document, and by the warmer ahead of time
 //! (L4). Both make it here, so both make the same.
 
+use std::fmt::Write as _;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
@@ -53,8 +55,14 @@ pub fn json_body(data: &str, meta: &Meta) -> Result<String, EncodeError> {
 /// The strong entity tag of a representation; gzip is one of its own.
 #[must_use]
 pub fn entity_tag(question: &str, rules: u64, data_version: &str, media_type: &str, gzip: bool) -> String {
-    let identity = format!("{question}\n{rules:x}\n{data_version}\n{media_type}\n{gzip}");
-    format!("\"{:032x}\"", xxh3_128(identity.as_bytes()))
+    let mut identity = String::with_capacity(question.len() + data_version.len() + media_type.len() + 32);
+    identity.push_str(question);
+    let _ = write!(identity, "\n{rules:x}\n{data_version}\n{media_type}\n{gzip}");
+    let hash = xxh3_128(identity.as_bytes());
+    // In halves: several times as fast as the whole.
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+    let (upper, lower) = ((hash >> 64) as u64, hash as u64);
+    format!("\"{upper:016x}{lower:016x}\"")
 }
 
 /// A JSON body as it is sent.

@@ -120,12 +120,13 @@ impl RedisCache {
         let timed = tokio::time::timeout(limit, read);
         let outcome = match (guard, patience) {
             (Some(guard), Patience::Bulk) => {
-                let slow = async {
+                // Boxed: small reads, which are many, should not carry it.
+                let slow = Box::pin(async {
                     // A read that is large may be slow; whether the server hangs a PING finds out.
                     tokio::time::sleep(self.settings.command_timeout).await;
                     guard.doubt();
                     guard.opens().await;
-                };
+                });
                 tokio::select! {
                     outcome = timed => outcome,
                     () = slow => return None,
