@@ -20,6 +20,8 @@ use crate::problem::Problem;
 
 /// Cells that are read and decoded together.
 const CELLS_PER_CHUNK: usize = 2048;
+/// Cells that one thread takes: some milliseconds of its time.
+const CELLS_AT_ONCE: usize = 256;
 /// Lines that one chunk may have to read from the source, about: a tenth of a gigabyte in memory.
 const LINES_PER_CHUNK: u64 = 200_000;
 
@@ -204,6 +206,7 @@ fn decode(
     ready: Vec<Ready>,
     reads: Vec<Read<Bytes>>,
 ) -> Vec<Ready> {
+    let (cells, stores) = (reads.len(), ready.len());
     let mut reads = reads.into_iter();
     let with_reads: Vec<(Ready, Vec<Option<Bytes>>)> = ready
         .into_iter()
@@ -212,7 +215,14 @@ fn decode(
             (ready, own)
         })
         .collect();
-    with_reads.into_par_iter().map(|(ready, reads)| decode_store(levels, near, read, ready, reads)).collect()
+    let stores = with_reads.into_par_iter().with_min_len(stores_at_once(cells, stores));
+    stores.map(|(ready, reads)| decode_store(levels, near, read, ready, reads)).collect()
+}
+
+/// Stores of a question that one thread takes: all of a small question. Whoever waits for another thread meanwhile takes
+/// other questions from the pool, begins them later than their turn, and lets his own wait for them.
+fn stores_at_once(cells: usize, stores: usize) -> usize {
+    (CELLS_AT_ONCE / (cells / stores.max(1)).max(1)).max(1)
 }
 
 fn decode_store(
@@ -260,8 +270,9 @@ fn decode_store(
 }
 
 fn compose(query: &Query, ready: &[Ready]) -> Part {
-    let parts: Vec<Part> =
-        ready.par_iter().map(|ready| Part::of_store(query, &ready.store_id, &ready.data)).collect();
+    let cells = ready.iter().map(|ready| ready.data.days.len() + ready.data.products.len()).sum();
+    let stores = ready.par_iter().with_min_len(stores_at_once(cells, ready.len()));
+    let parts: Vec<Part> = stores.map(|ready| Part::of_store(query, &ready.store_id, &ready.data)).collect();
     let mut merged = Part::empty();
     for part in parts {
         merged.merge(part, query);

@@ -15,6 +15,9 @@ use super::{Fetched, Fill};
 use crate::near::ReadIn;
 use crate::problem::Problem;
 
+/// Partials that one thread takes; see `cells`.
+const AT_ONCE: usize = 16;
+
 impl Fill {
     /// Merges the partials that are ready; gives the stores that lack one.
     pub(super) async fn merge_partials(
@@ -49,7 +52,8 @@ impl Fill {
                 near.keep_partial((&store, range), header.data_version, &partial, read_in);
                 Ok((header.data_version, partial))
             };
-            let decoded: Vec<_> = to_read.into_par_iter().zip(reads).map(decode).collect();
+            let decoded: Vec<_> =
+                to_read.into_par_iter().with_min_len(AT_ONCE).zip(reads).map(decode).collect();
             let (mut merged, mut missing) = (Part::empty(), Vec::new());
             for found in kept.into_iter().map(Ok).chain(decoded) {
                 match found {

@@ -17,6 +17,7 @@ use bb8::Pool;
 use bytes::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, Pipeline, RedisResult};
+use tokio::sync::Semaphore;
 
 use super::{CacheError, Patience, Read, Write};
 use crate::keys::Slot;
@@ -74,10 +75,15 @@ impl Default for RedisSettings {
 /// Slots per round trip of a bulk read: about a megabyte of cells.
 const SLOTS_PER_ROUND_TRIP: usize = 256;
 
+/// Small reads that are on their way at the same time. More wait before their time limit begins: a burst of requests is no
+/// sign that Redis is slow. Whoever asks bounds how many wait.
+const SMALL_READS: usize = 256;
+
 /// A Redis server.
 #[derive(Clone)]
 pub struct RedisCache {
     small: ConnectionManager,
+    small_places: Arc<Semaphore>,
     bulk: ConnectionManager,
     writers: Pool<Writers>,
     client: Client,
@@ -115,6 +121,7 @@ impl RedisCache {
             .build_unchecked(Writers::new(client.clone(), settings.connect_timeout));
         Ok(Self {
             small: manager()?,
+            small_places: Arc::new(Semaphore::new(SMALL_READS)),
             bulk: manager()?,
             writers,
             client,
@@ -136,9 +143,14 @@ impl RedisCache {
     }
 
     pub(super) async fn read(&self, slots: &[Slot], patience: Patience) -> Vec<Read<Bytes>> {
-        let (connection, limit) = match patience {
-            Patience::Small => (&self.small, self.settings.command_timeout),
-            Patience::Bulk => (&self.bulk, self.bulk_limit(slots.len())),
+        let (connection, limit, places) = match patience {
+            Patience::Small => (&self.small, self.settings.command_timeout, Some(&self.small_places)),
+            Patience::Bulk => (&self.bulk, self.bulk_limit(slots.len()), None),
+        };
+        let _place = match places {
+            // It is never closed.
+            Some(places) => places.acquire().await.ok(),
+            None => None,
         };
         let read = self.within(patience, limit, read_all(connection.clone(), slots)).await;
         let reads = match read {
