@@ -48,7 +48,7 @@ pub struct RedisSettings {
     pub bulk_timeout: Duration,
     /// Connections for bulk writes.
     pub write_connections: u32,
-    /// Small reads that fail in a row before reads are turned away, by programs that have a breaker.
+    /// Broken connections and PINGs that fail in a row before reads are turned away, by programs that have a breaker.
     pub breaker_failures: u32,
     /// Time between two PINGs of such a program, and for how long Redis may be back before it is noticed.
     pub probe_interval: Duration,

@@ -1,4 +1,4 @@
-//! Reads that know how Redis does: counted by result, and behind a breaker where a program wants one. Small reads and
+//! Reads that know how Redis does: counted by result, and behind a breaker where a program wants one. Broken connections and
 //! PINGs open it; bulk reads do not, but they give up as soon as it is open.
 
 use std::convert::Infallible;
