@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use foldhash::fast::RandomState;
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{Equivalent, OptionsBuilder, Weighter};
+use quick_cache::{Equivalent, Weighter};
 use shared::cache::Levels;
 use shared::cache::levels::{Confirmed, StoredAt};
 use shared::model::{Directory, Document, Query};
@@ -112,34 +112,28 @@ type Kept = Cache<Text, Known, Weigher, RandomState, DefaultLifecycle<Text, Know
 /// Questions that were understood.
 #[derive(Debug)]
 pub(crate) struct KnownQuestions {
-    cache: Option<Kept>,
+    cache: Kept,
 }
 
 impl KnownQuestions {
     /// At most so many bytes of them.
     pub(crate) fn new(max_bytes: u64) -> Self {
         let usual = usize::try_from(max_bytes / USUAL_BYTES).unwrap_or(usize::MAX).max(1);
-        let options =
-            OptionsBuilder::new().estimated_items_capacity(usual).weight_capacity(max_bytes).build();
-        let cache = |options| {
-            Cache::with_options(options, Weigher, RandomState::default(), DefaultLifecycle::default())
-        };
-        // Both values that it wants are given.
-        Self { cache: options.ok().map(cache) }
+        let (hasher, lifecycle) = (RandomState::default(), DefaultLifecycle::default());
+        Self { cache: Cache::with(usual, max_bytes, Weigher, hasher, lifecycle) }
     }
 
-    /// What a request asks, unless it came first, or by another directory.
+    /// What a request asks; `None` if it did not come before, or by another directory.
     pub(crate) fn get(&self, request: &[u8], directory: &Arc<Directory>) -> Option<Arc<Understood>> {
-        let known = self.cache.as_ref()?.get(request)?;
+        let known = self.cache.get(request)?;
         std::ptr::eq(known.directory.as_ptr(), Arc::as_ptr(directory)).then_some(known.understood)
     }
 
     /// Keeps what a request asks.
     pub(crate) fn keep(&self, request: &[u8], directory: &Arc<Directory>, understood: &Arc<Understood>) {
-        let Some(cache) = &self.cache else { return };
         let size = (OVERHEAD + request.len() + understood.size()) as u64;
         let (directory, understood) = (Arc::downgrade(directory), Arc::clone(understood));
-        cache.insert(Text(request.into()), Known { directory, understood, size });
+        self.cache.insert(Text(request.into()), Known { directory, understood, size });
     }
 }
 
@@ -190,7 +184,7 @@ pub(crate) mod tests {
         for number in 0..1000 {
             known.keep(format!("{number}").as_bytes(), &directory, &question);
         }
-        let cache = known.cache.as_ref().unwrap();
+        let cache = &known.cache;
         assert!(cache.weight() <= 64 << 10 && (10..100).contains(&cache.len()), "{}", cache.len());
     }
 }

@@ -36,7 +36,7 @@ const REQUEST_ID_BYTES: usize = 128;
 pub struct Limits {
     /// From its head to its answer, with every wait for Redis, database and computing.
     pub request_timeout: Duration,
-    /// Requests that wait for an answer at the same time.
+    /// Requests in flight from which on what would have to wait is turned away.
     pub max_in_flight: usize,
     /// What takes longer is logged.
     pub slow_request: Duration,
@@ -176,7 +176,7 @@ impl<'a> Passage<'a> {
 }
 
 /// What a panic said.
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
 }

@@ -70,7 +70,7 @@ struct Inner {
 }
 
 impl Near {
-    /// An empty one, of which nothing is used before changes are told.
+    /// An empty one. Before changes are told, it keeps what came from the source for a moment, and nothing else.
     #[must_use]
     pub fn new(settings: &NearSettings, keys: Keys) -> Self {
         let counters = Arc::new(Counters::default());
@@ -103,7 +103,7 @@ impl Near {
         (responses.0 + pieces.0, responses.1 + pieces.1)
     }
 
-    /// Whether it is on and changes are told: else nothing is used or kept.
+    /// Whether it is on and changes are told: else only what comes from the source is kept, for a moment.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.inner.connected.load(Ordering::SeqCst)

@@ -1,5 +1,5 @@
-//! Requests that are questions: from near if they were answered before and nothing changed since; else answered once for
-//! all who ask meanwhile, and kept.
+//! Requests that are questions: from near if they were answered before and nothing changed since; else from what is stored of
+//! them whole; else computed once for all who ask meanwhile. Both are kept near.
 
 use std::sync::Arc;
 
@@ -76,10 +76,11 @@ enum What {
 impl Asking<'_> {
     async fn understand(&self, epoch: Option<Epoch>) -> Result<What, Problem> {
         let Self { app, caller, .. } = self;
+        let asked_in = |understood, directory| AskedIn { app: (*app).clone(), understood, directory, epoch };
         if let Some(all) = app.known_directory() {
             let directory = caller.directory(&all);
             if let Some(understood) = app.known().get(&self.memo, &directory) {
-                return Ok(What::Document(AskedIn { app: (*app).clone(), understood, directory, epoch }));
+                return Ok(What::Document(asked_in(understood, directory)));
             }
         }
         let headers = self.request.headers();
@@ -97,7 +98,7 @@ impl Asking<'_> {
                     Understood::new(app.levels(), app.near(), form, query, text, (&directory, &all));
                 let understood = Arc::new(understood);
                 app.known().keep(&self.memo, &directory, &understood);
-                Ok(What::Document(AskedIn { app: (*app).clone(), understood, directory, epoch }))
+                Ok(What::Document(asked_in(understood, directory)))
             }
             Asked::Orders(ask) => {
                 caller.check([&ask.store_id])?;
@@ -111,8 +112,7 @@ impl Asking<'_> {
                 let text = format!("orders&limit={}&cursor={cursor}&{}", ask.limit, query.canonical());
                 let understood =
                     Understood::new(app.levels(), app.near(), form, query, text, (&directory, &directory));
-                let understood = Arc::new(understood);
-                Ok(What::Page(AskedIn { app: (*app).clone(), understood, directory, epoch }, ask, days))
+                Ok(What::Page(asked_in(Arc::new(understood), directory), ask, days))
             }
         }
     }

@@ -21,6 +21,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import changes
 import questions
 from servers import free_port, program, servers, wait
 
@@ -139,7 +140,8 @@ def ready(port, path="/readyz"):
 def wrk(port, requests, folder, seconds=SECONDS, connections=CONNECTIONS):
     """Requests per second, and latencies in milliseconds; every answer must be a 200."""
     out = subprocess.run([program("wrk"), "-t2", f"-c{connections}", f"-d{seconds}s", "-s", f"{folder}/wrk.lua",
-                          f"http://127.0.0.1:{port}", "--", requests], check=True, capture_output=True, text=True).stdout
+                          f"http://127.0.0.1:{port}", "--", requests], check=True, capture_output=True, text=True,
+                         timeout=seconds + 60).stdout
     numbers = [int(number) for number in re.search(r"^RESULT (.*)$", out, re.M).group(1).split()]
     count, microseconds, refused, broken, median, p99, most, size = numbers
     if refused or broken:
@@ -189,6 +191,7 @@ def run(programs, bench, folder, psql, url, redis_port):
         dropped(near, redis)
     generate(programs, environment, psql, LARGE, 30, 30_000)
     crowd(programs, bench, folder, environment, redis_port)
+    changed(programs, folder, environment, psql, redis_port)
 
 
 def generate(programs, environment, psql, stores, days, lines):
@@ -384,6 +387,25 @@ def crowd(programs, bench, folder, environment, redis_port):
         goal("cold_diagnosis_ms", round(statistics.median(cold)), "<", 150)
         goal("crowd_last_after_first_ms", round(one["last_after_first_ms"]), "<", 50)
         goal("crowd_not_200", sum(n for status, n in one["answers"]["statuses"].items() if status != "200"), "<=", 0)
+
+
+def changed(programs, folder, environment, psql, redis_port):
+    """A store's lines change, a warmer writes what follows, and two gateways that keep answers near show it."""
+    warm = lambda *of: subprocess.run([f"{programs}/warmer", "once", *of], check=True, env={**os.environ, **environment},
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    warm()
+
+    def change(number):
+        update = f"UPDATE orders SET paid_price = paid_price + 1 WHERE store_id = '{STORES[0]}' AND ordered_at >= '{questions.LAST_DAY}'"
+        subprocess.run([*psql, "-c", update], check=True)
+        warm("--stores", STORES[0])
+
+    with contextlib.ExitStack() as stack:
+        ports = [gateway(programs, folder, environment, name, True, stack).port for name in ("first", "second")]
+        shown, outcomes = changes.shown(redis_port, ports, STORES[0], TOKEN, change, 20)
+    print(f"a change shows on both of two gateways {statistics.median(shown):.0f} ms after it is written (median of {len(shown)}), at most "
+          f"{max(shown):.0f} ms; answered until then from {', '.join(sorted(outcomes))}")
+    goal("change_shown_ms", round(max(shown)), "<", 100)
 
 
 main()

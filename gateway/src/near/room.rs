@@ -40,7 +40,7 @@ impl Lifecycle<Key, Kept> for Evicted {
 
 #[derive(Debug)]
 pub(super) struct Room {
-    entries: Option<Cache<Key, Kept, Weigher, RandomState, Evicted>>,
+    entries: Cache<Key, Kept, Weigher, RandomState, Evicted>,
     max_age_ms: i64,
     counters: Arc<Counters>,
 }
@@ -53,32 +53,31 @@ impl Room {
             .estimated_items_capacity(usual)
             .weight_capacity(max_bytes)
             .build();
-        let evicted = Evicted(Arc::clone(counters));
-        // Both values that it wants are given.
-        let entries = options
-            .ok()
-            .map(|options| Cache::with_options(options, Weigher, RandomState::default(), evicted));
+        let (hasher, evicted) = (RandomState::default(), Evicted(Arc::clone(counters)));
+        let entries = match options {
+            Ok(options) => Cache::with_options(options, Weigher, hasher, evicted),
+            // Not with what is given above; it would only have another number of parts.
+            Err(_) => Cache::with(usual, max_bytes, Weigher, hasher, evicted),
+        };
         let max_age_ms = i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX);
         Self { entries, max_age_ms, counters: Arc::clone(counters) }
     }
 
     /// What is kept under a key, unless it is too old at `now`, milliseconds since 1970.
     pub(super) fn get(&self, key: Key, now: i64) -> Option<Entry> {
-        let entries = self.entries.as_ref()?;
-        let kept = entries.get(&key)?;
+        let kept = self.entries.get(&key)?;
         if now < kept.until {
             return Some(kept.entry);
         }
-        if entries.remove_if(&key, |kept| now >= kept.until).is_some() {
+        if self.entries.remove_if(&key, |kept| now >= kept.until).is_some() {
             self.counters.add(Count::dropped_for_age, 1);
         }
         None
     }
 
     pub(super) fn keep(&self, key: Key, entry: Entry) {
-        let Some(entries) = &self.entries else { return };
         let Some(size) =
-            u32::try_from(entry.size()).ok().filter(|size| u64::from(*size) <= entries.shard_capacity())
+            u32::try_from(entry.size()).ok().filter(|size| u64::from(*size) <= self.entries.shard_capacity())
         else {
             self.counters.add(Count::fills_refused, 1);
             return;
@@ -86,7 +85,7 @@ impl Room {
         if !matches!(entry, Entry::Memo(_)) {
             self.counters.add(Count::fills, 1);
         }
-        entries.insert(key, Kept { size, until: now_ms().saturating_add(self.max_age_ms), entry });
+        self.entries.insert(key, Kept { size, until: now_ms().saturating_add(self.max_age_ms), entry });
     }
 
     /// How long entries are kept.
@@ -96,17 +95,15 @@ impl Room {
 
     #[cfg(test)]
     pub(super) fn remove(&self, key: Key) {
-        self.entries.as_ref().and_then(|entries| entries.remove(&key));
+        self.entries.remove(&key);
     }
 
     /// Bytes and entries.
     pub(super) fn size(&self) -> (u64, u64) {
-        self.entries.as_ref().map_or((0, 0), |entries| (entries.weight(), entries.len() as u64))
+        (self.entries.weight(), self.entries.len() as u64)
     }
 
     pub(super) fn clear(&self) {
-        if let Some(entries) = &self.entries {
-            entries.clear();
-        }
+        self.entries.clear();
     }
 }

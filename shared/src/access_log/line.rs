@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
-use super::record::{Event, RequestLine};
-use super::{LineError, MAX_LINE_BYTES, VERSION};
+use super::record::Event;
+use super::{LineError, MAX_LINE_BYTES, RequestLine, VERSION};
 
 /// Adds an event's line, with its end, to `out`.
 ///
@@ -18,10 +18,10 @@ pub fn write(event: &Event, out: &mut Vec<u8>) -> Result<(), LineError> {
     }
 }
 
-/// As [`write`], of a request.
+/// As [`write()`], of a request.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_request(request: &RequestLine<'_>, out: &mut Vec<u8>) -> Result<(), LineError> {
     write_object("request", request, out)
 }

@@ -50,7 +50,7 @@ pub struct GatewaySettings {
     pub directory_ttl: Duration,
     /// Most bytes of questions that are kept as they were understood, so that they need not be read again.
     pub known_bytes: u64,
-    /// Requests that are answered at the same time; more are turned away at once.
+    /// Requests in flight from which on what would have to wait is turned away at once.
     pub max_in_flight: usize,
     /// Requests that take longer are logged.
     pub slow_request: Duration,

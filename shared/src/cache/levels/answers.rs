@@ -104,29 +104,19 @@ impl Levels {
         let answer_at = at.slots.len() - 1;
         let slots = if ready { &at.slots[..answer_at] } else { &at.slots[1..] };
         let mut reads = self.cache.read(slots, Patience::Small).await;
-        let mut answer = None;
-        let ready = if ready {
-            Some(reads.remove(0))
-        } else {
-            answer = reads.pop();
-            None
-        };
+        let (hot, answer) = if ready { (Some(reads.remove(0)), None) } else { (None, reads.pop()) };
         let times = reads.into_iter().map(|read| parse_time(&read.hit()?));
         let confirmed = times.collect::<Option<Vec<i64>>>().and_then(|times| times.into_iter().min());
-        if let Some(ready) = &ready {
-            match ready {
-                Read::Hit(_) => {
-                    let stored = self.stored(&at.text, Some(ready.clone()), None);
-                    if matches!(stored, Read::Hit(_)) {
-                        return (stored, confirmed);
-                    }
-                }
-                Read::Miss => {}
-                Read::Unavailable => return (Read::Unavailable, confirmed),
+        let down = matches!(hot, Some(Read::Unavailable));
+        let found = match self.stored(&at.text, hot, answer) {
+            Read::Miss if down => Read::Unavailable,
+            Read::Miss if ready => {
+                let answer = self.cache.read(&at.slots[answer_at..], Patience::Small).await.pop();
+                self.stored(&at.text, None, answer)
             }
-            answer = self.cache.read(&at.slots[answer_at..], Patience::Small).await.pop();
-        }
-        (self.stored(&at.text, None, answer), confirmed)
+            found => found,
+        };
+        (found, confirmed)
     }
 
     /// A whole document.
