@@ -41,7 +41,7 @@ impl AdminPages for Pages {
     }
 
     fn live(&self) -> Result<String, String> {
-        let silent = self.heartbeat.age();
+        let silent = self.heartbeat.age().max(self.front.silent());
         if silent <= HANGS {
             return Ok("alive".to_owned());
         }
@@ -104,7 +104,7 @@ impl Watch {
     }
 }
 
-/// What is told runs on the threads that serve: that it is told shows that they do.
+/// What is told runs on the threads that accept: that it is told shows that they do not hang.
 fn service_state(front: &Front) -> ServiceState {
     let counters = front.counters();
     let text = match front.readiness() {
@@ -112,5 +112,5 @@ fn service_state(front: &Front) -> ServiceState {
         Err(why) => format!("not ready: {why}"),
     };
     // A gateway without Redis and database has started all the same.
-    ServiceState { ready: front.not_ready().is_none(), alive: true, text }
+    ServiceState { ready: front.not_ready().is_none(), alive: front.silent() <= HANGS, text }
 }

@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Guard};
 use shared::cache::Levels;
 use shared::config::{AccessSettings, Settings};
 use shared::model::{Directory, Rules};
-use shared::runtime::ComputePool;
+use shared::runtime::{ComputePool, Heartbeat};
 use shared::source::Source;
 use tokio::task::JoinSet;
 
@@ -181,6 +181,7 @@ struct FrontState {
     access_log: AccessLog,
     access: ArcSwap<Access>,
     counters: Arc<Counters>,
+    threads: OnceLock<Vec<Heartbeat>>,
 }
 
 impl Front {
@@ -225,6 +226,19 @@ impl Front {
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {
         &self.state.counters
+    }
+
+    /// Says which threads serve.
+    pub(crate) fn served_by(&self, threads: Vec<Heartbeat>) {
+        // A second server of the same front would be a mistake of the program; the first one stays.
+        let _ = self.state.threads.set(threads);
+    }
+
+    /// For how long a thread that serves has been silent, the longest of all.
+    #[must_use]
+    pub fn silent(&self) -> Duration {
+        let threads = self.state.threads.get();
+        threads.into_iter().flatten().map(Heartbeat::age).max().unwrap_or_default()
     }
 
     /// Opens: from now on questions are answered.

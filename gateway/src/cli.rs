@@ -132,7 +132,9 @@ async fn run(settings: &Settings, origin: &Origin, tls: Option<Tls>) -> anyhow::
     let reload = ReloadSignal::listen().context("cannot listen to SIGHUP")?;
     let reading = reload::on_signal(reload, origin, settings.clone(), front.clone(), tls);
     tokio::select! {
-        () = server::serve(front, listeners, &settings.gateway, watch.stopping(stop_signal())) => {}
+        served = server::serve(front, listeners, &settings.gateway, watch.stopping(stop_signal())) => {
+            served.context("cannot start the threads that serve; lower gateway.serving_threads, or check the limit of threads")?;
+        }
         never = reading => match never {},
     }
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 //!
 //! - `listening`, `unix_socket`, `tls`: addresses, sockets that are handed over, certificates.
 //! - `accepting`: takes connections, as many as there are `places` for; a further client is told so.
+//! - `threads`: serve them, each those it was given.
 //! - `connection`: drives one within its limits, by its `activity`.
 //! - `stream`, [`heads`]: its bytes; heads that must not be read.
 //! - `exchange`: one request, counted while it is in flight.
@@ -14,11 +15,13 @@ pub mod heads;
 mod listening;
 mod places;
 mod stream;
+mod threads;
 mod tls;
 #[cfg(unix)]
 mod unix_socket;
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,6 +42,7 @@ pub use exchange::RequestBody;
 use exchange::Service;
 pub use listening::{ListenError, Listeners, may_listen};
 use places::Places;
+use threads::Threads;
 pub use tls::Tls;
 
 /// Streams of HTTP/2 that a client may reset before they are accepted, and that this side may reset, before the connection
@@ -51,15 +55,19 @@ const MAX_NAMED: usize = 20;
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Serves until `stop` completes, then finishes what is in flight within the drain limit, and writes the access log.
+///
+/// # Errors
+/// If the threads that serve cannot be started.
 pub async fn serve(
     front: Front,
     listeners: impl Into<Listeners>,
     settings: &GatewaySettings,
     stop: impl Future<Output = ()>,
-) {
+) -> io::Result<()> {
     let listeners = listeners.into();
     let (phase, phases) = watch::channel(Phase::Serving);
-    let server = Arc::new(Server::new(&front, settings, listeners.tls, phases));
+    let server = Arc::new(Server::new(&front, settings, listeners.tls, phases)?);
+    front.served_by(server.threads.heartbeats());
     let mut accepting = JoinSet::new();
     for listener in listeners.sockets {
         accepting.spawn(accepting::accept(Arc::clone(&server), listener, listeners.handed_over));
@@ -86,6 +94,7 @@ pub async fn serve(
     }
     front.access_log().finish().await;
     tracing::info!(open, "stopped");
+    Ok(())
 }
 
 /// Runs what hyper does beside a connection where the drain waits for it.
@@ -111,6 +120,7 @@ struct Server {
     tls: Option<Tls>,
     limits: Limits,
     places: Arc<Places>,
+    threads: Threads,
     /// For telling clients that there is no place.
     tellers: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -125,10 +135,10 @@ impl Server {
         settings: &GatewaySettings,
         tls: Option<Tls>,
         phases: watch::Receiver<Phase>,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let tasks = TaskTracker::new();
         let http = http(settings, Tasks(tasks.clone()));
-        Self {
+        Ok(Self {
             service: Arc::new(Service {
                 front: front.clone(),
                 limits: service::Limits::of(settings),
@@ -141,12 +151,13 @@ impl Server {
             tls,
             limits: Limits::of(settings),
             places: Places::new(settings.max_connections, settings.max_connections_per_address),
+            threads: Threads::start(settings.serving_threads)?,
             tellers: accepting::tellers(),
             tasks,
             phases,
             open: Mutex::default(),
             connections: AtomicU64::new(0),
-        }
+        })
     }
 
     /// Registers a connection for as long as the guard lives.

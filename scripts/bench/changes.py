@@ -13,7 +13,7 @@ class Writes:
     """When Redis last counted up the version of a store, by its own clock, as MONITOR tells."""
 
     def __init__(self, port, store):
-        self.at, self.stream = [], socket.create_connection(("127.0.0.1", port), 10)
+        self.at, self.told, self.stream = [], threading.Event(), socket.create_connection(("127.0.0.1", port), 10)
         self.stream.settimeout(None)
         self.stream.sendall(b"MONITOR\r\n")
         self.line = re.compile(rf'^\+?(\d+\.\d+) \[[^]]*\] "INCR" "hs:1:version:\{{{store}\}}"', re.I)
@@ -23,6 +23,7 @@ class Writes:
         for line in self.stream.makefile(encoding="utf-8", errors="replace"):
             if found := self.line.match(line):
                 self.at.append(float(found[1]))
+                self.told.set()
 
 
 class Watcher:
@@ -33,10 +34,15 @@ class Watcher:
         self.headers = {"Authorization": f"Bearer {token}"}
         self.version, self.changed, self.outcome = None, threading.Event(), ""
         self.at = 0.0
-        threading.Thread(target=self.watch, daemon=True).start()
+        self.ended, self.thread = False, threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+
+    def end(self):
+        self.ended = True
+        self.thread.join()
 
     def watch(self):
-        while True:
+        while not self.ended:
             self.client.request("GET", self.path, headers=self.headers)
             response = self.client.getresponse()
             version, at = json.load(response)["meta"]["data_version"], time.time()
@@ -56,13 +62,17 @@ def shown(redis_port, ports, store, token, change, times):
     watchers = [Watcher(port, f"/v1/metrics/overview?stores={store}", token) for port in ports]
     found, outcomes = [], set()
     for number in range(times):
+        # Meanwhile answers come near again.
         time.sleep(0.5)
         outcomes |= {watcher.outcome for watcher in watchers}
-        for watcher in watchers:
-            watcher.changed.clear()
+        events = [writes.told, *(watcher.changed for watcher in watchers)]
+        for event in events:
+            event.clear()
         written = len(writes.at)
-        change(number)
-        if not all([watcher.changed.wait(LIMIT) for watcher in watchers]) or len(writes.at) == written:
+        change()
+        if not all([event.wait(LIMIT) for event in events]):
             raise SystemExit(f"error: change {number} was not seen everywhere within {LIMIT} s")
         found.append((max(watcher.at for watcher in watchers) - writes.at[written]) * 1e3)
+    for watcher in watchers:
+        watcher.end()
     return found, outcomes

@@ -395,8 +395,9 @@ def changed(programs, folder, environment, psql, redis_port):
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     warm()
 
-    def change(number):
-        update = f"UPDATE orders SET paid_price = paid_price + 1 WHERE store_id = '{STORES[0]}' AND ordered_at >= '{questions.LAST_DAY}'"
+    def change():
+        update = (f"UPDATE orders SET paid_price = paid_price + 1 WHERE store_id = '{STORES[0]}' AND "
+                  f"ordered_at >= '{questions.LAST_DAY}'")
         subprocess.run([*psql, "-c", update], check=True)
         warm("--stores", STORES[0])
 

@@ -17,7 +17,7 @@ use shared::model::{Day, Directory, Lines};
 use shared::runtime::{ComputePool, program};
 use shared::source::Source;
 use shared::source::files::{FileSource, MappingChoice, ParquetWriter, ReadOptions};
-use tokio_util::task::TaskTracker;
+use tokio::task::{JoinError, JoinSet};
 use warmer::once::once;
 use warmer::warming::Warming;
 
@@ -91,8 +91,8 @@ async fn run(cli: Cli, mut settings: Settings) -> anyhow::Result<ExitCode> {
     let compute = ComputePool::new(settings.gateway.threads, settings.gateway.compute_queue)
         .context("cannot start the computing threads; lower gateway.threads")?;
     let front = Front::guarded(AccessLog::off(), Access::new(&settings.access, false));
-    let tasks = TaskTracker::new();
-    let stopped = tasks.spawn({
+    let mut serving = JoinSet::new();
+    serving.spawn({
         let (front, gateway) = (front.clone(), settings.gateway.clone());
         async move { gateway::server::serve(front, listener, &gateway, gateway::cli::stop_signal()).await }
     });
@@ -115,13 +115,15 @@ async fn run(cli: Cli, mut settings: Settings) -> anyhow::Result<ExitCode> {
     };
     tokio::select! {
         warmed = warm => warmed?,
-        ended = stopped => {
-            ended.context("the server ended")?;
-            return Ok(ExitCode::SUCCESS);
-        }
+        ended = serving.join_next() => return served(ended),
     }
-    tasks.close();
-    tasks.wait().await;
+    served(serving.join_next().await)
+}
+
+/// The server has ended.
+fn served(ended: Option<Result<std::io::Result<()>, JoinError>>) -> anyhow::Result<ExitCode> {
+    let ended = ended.context("nothing serves")?.context("the server ended")?;
+    ended.context("cannot start the threads that serve; check the limit of threads")?;
     Ok(ExitCode::SUCCESS)
 }
 

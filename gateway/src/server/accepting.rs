@@ -20,6 +20,7 @@ use super::heads::Version;
 use super::listening::Listener;
 use super::places::{self, Full, Place};
 use super::stream::Watched;
+use super::threads::Seat;
 use super::tls::Tls;
 use super::{Server, exchange};
 use crate::observe::OpenConnection;
@@ -33,13 +34,13 @@ const CALM: Duration = Duration::from_secs(1);
 const MAX_TOLD: usize = 128;
 
 /// What a connection holds while it lasts.
-type Held = (Place, OpenConnection);
+type Held = (Place, Seat, OpenConnection);
 
 /// A connection as it comes.
 enum Accepted {
-    Tcp(TcpStream, IpAddr),
+    Tcp(std::net::TcpStream, IpAddr),
     #[cfg(unix)]
-    Unix(UnixStream),
+    Unix(std::os::unix::net::UnixStream),
 }
 
 /// Takes connections until the gateway stops.
@@ -77,10 +78,11 @@ pub(super) async fn accept(server: Arc<Server>, listener: Listener, handed_over:
 async fn next(listener: &Listener) -> io::Result<Accepted> {
     match listener {
         Listener::Tcp(listener) => {
-            listener.accept().await.map(|(stream, address)| Accepted::Tcp(stream, address.ip()))
+            let (stream, address) = listener.accept().await?;
+            Ok(Accepted::Tcp(stream.into_std()?, address.ip()))
         }
         #[cfg(unix)]
-        Listener::Unix(socket) => socket.listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
+        Listener::Unix(socket) => Ok(Accepted::Unix(socket.listener.accept().await?.0.into_std()?)),
     }
 }
 
@@ -94,12 +96,12 @@ fn waiting(listener: &Listener) -> Option<Accepted> {
     match listener {
         Listener::Tcp(listener) => {
             let (stream, address) = accepted(&SockRef::from(listener))?;
-            Some(Accepted::Tcp(TcpStream::from_std(stream.into()).ok()?, address.as_socket()?.ip()))
+            Some(Accepted::Tcp(stream.into(), address.as_socket()?.ip()))
         }
         #[cfg(unix)]
         Listener::Unix(socket) => {
             let (stream, _) = accepted(&SockRef::from(&socket.listener))?;
-            Some(Accepted::Unix(UnixStream::from_std(stream.into()).ok()?))
+            Some(Accepted::Unix(stream.into()))
         }
     }
 }
@@ -161,11 +163,23 @@ fn take(server: &Arc<Server>, accepted: Accepted, troubles: &mut Troubles) {
         }
     };
     troubles.full(false);
-    let (own, held) = (Arc::clone(server), (place, OpenConnection::accepted(&server.counters)));
+    if let Err(error) = begin(server, accepted, place) {
+        server.counters.connections.failed.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(error = %error, "a connection could not be handed to a thread");
+    }
+}
+
+/// Hands a connection to one of the threads that serve.
+fn begin(server: &Arc<Server>, accepted: Accepted, place: Place) -> io::Result<()> {
+    let (runtime, seat) = server.threads.seat();
+    let (own, held) = (Arc::clone(server), (place, seat, OpenConnection::accepted(&server.counters)));
+    // The stream's events go to the runtime that is entered when it is made.
+    let _there = runtime.enter();
     match accepted {
         Accepted::Tcp(stream, address) => {
             // Answers are written in one piece: waiting for more only delays them.
             let _ = stream.set_nodelay(true);
+            let stream = TcpStream::from_std(stream)?;
             match server.tls.clone() {
                 None => server.tasks.spawn(serve(own, stream, Some(address), held)),
                 Some(tls) => server.tasks.spawn(greet(own, tls, stream, address, held)),
@@ -173,30 +187,34 @@ fn take(server: &Arc<Server>, accepted: Accepted, troubles: &mut Troubles) {
         }
         #[cfg(unix)]
         Accepted::Unix(stream) => {
-            server.tasks.spawn(serve(own, stream, None, held));
+            server.tasks.spawn(serve(own, UnixStream::from_std(stream)?, None, held));
         }
     }
+    Ok(())
 }
 
 /// Tells a client that there is no place. With TLS that would take a handshake, so the connection only closes.
 fn turn_away(server: &Arc<Server>, accepted: Accepted, full: Full) {
     server.counters.connections.refused.fetch_add(1, Ordering::Relaxed);
     let Ok(teller) = Arc::clone(&server.tellers).try_acquire_owned() else { return };
-    match accepted {
-        Accepted::Tcp(stream, _) if server.tls.is_none() => {
+    let told = match accepted {
+        Accepted::Tcp(stream, _) if server.tls.is_none() => TcpStream::from_std(stream).map(|stream| {
             server.tasks.spawn(async move {
                 places::tell(stream, full).await;
                 drop(teller);
             });
-        }
-        Accepted::Tcp(..) => {}
+        }),
+        Accepted::Tcp(..) => Ok(()),
         #[cfg(unix)]
-        Accepted::Unix(stream) => {
+        Accepted::Unix(stream) => UnixStream::from_std(stream).map(|stream| {
             server.tasks.spawn(async move {
                 places::tell(stream, full).await;
                 drop(teller);
             });
-        }
+        }),
+    };
+    if let Err(error) = told {
+        tracing::debug!(error = %error, "a client could not be told that there is no place");
     }
 }
 

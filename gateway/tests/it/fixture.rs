@@ -274,7 +274,7 @@ impl Gateway {
                 // A sender that is dropped stops the server, too.
                 let _ = stopped.await;
             };
-            gateway::server::serve(served, listeners, &settings, stopped).await;
+            gateway::server::serve(served, listeners, &settings, stopped).await.unwrap();
         });
         Self { address, front, stop: Some(stop), task }
     }

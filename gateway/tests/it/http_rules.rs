@@ -220,7 +220,7 @@ async fn a_start_is_told() {
     let front = Front::guarded(AccessLog::off(), gateway::auth::Access::default());
     let settings = fixture::settings().gateway;
     let task = tokio::spawn(async move {
-        gateway::server::serve(front, listener, &settings, async { drop(stopped.await) }).await;
+        gateway::server::serve(front, listener, &settings, async { drop(stopped.await) }).await.unwrap();
     });
     let ask = async |method: Method, path: &str| client::send(method, &address, path, &[]).await;
     for (method, path) in [(Method::GET, "/v1/stores"), (Method::POST, "/v1/refresh")] {

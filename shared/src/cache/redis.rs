@@ -17,6 +17,7 @@ use bb8::Pool;
 use bytes::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, Pipeline, RedisResult};
+use thread_local::ThreadLocal;
 use tokio::sync::Semaphore;
 
 use super::{CacheError, Patience, Read, Write};
@@ -82,7 +83,9 @@ const SMALL_READS: usize = 256;
 /// A Redis server.
 #[derive(Clone)]
 pub struct RedisCache {
-    small: ConnectionManager,
+    /// One per thread that reads, made with its first read: answers wake nobody on another core.
+    small: Arc<ThreadLocal<ConnectionManager>>,
+    small_config: ConnectionManagerConfig,
     small_places: Arc<Semaphore>,
     bulk: ConnectionManager,
     writers: Pool<Writers>,
@@ -120,7 +123,8 @@ impl RedisCache {
             .connection_timeout(settings.connect_timeout + settings.bulk_timeout)
             .build_unchecked(Writers::new(client.clone(), settings.connect_timeout));
         Ok(Self {
-            small: manager()?,
+            small: Arc::default(),
+            small_config: config.clone(),
             small_places: Arc::new(Semaphore::new(SMALL_READS)),
             bulk: manager()?,
             writers,
@@ -138,21 +142,28 @@ impl RedisCache {
         Self { fence: Some(Arc::new(fence)), ..self.clone() }
     }
 
+    /// This thread's connection for small reads.
+    fn small(&self) -> RedisResult<ConnectionManager> {
+        let manager =
+            || ConnectionManager::new_lazy_with_config(self.client.clone(), self.small_config.clone());
+        self.small.get_or_try(manager).cloned()
+    }
+
     fn bulk_limit(&self, slots: usize) -> Duration {
         self.settings.bulk_timeout + Duration::from_millis(slots as u64)
     }
 
     pub(super) async fn read(&self, slots: &[Slot], patience: Patience) -> Vec<Read<Bytes>> {
         let (connection, limit, places) = match patience {
-            Patience::Small => (&self.small, self.settings.command_timeout, Some(&self.small_places)),
-            Patience::Bulk => (&self.bulk, self.bulk_limit(slots.len()), None),
+            Patience::Small => (self.small(), self.settings.command_timeout, Some(&self.small_places)),
+            Patience::Bulk => (Ok(self.bulk.clone()), self.bulk_limit(slots.len()), None),
         };
         let _place = match places {
             // It is never closed.
             Some(places) => places.acquire().await.ok(),
             None => None,
         };
-        let read = self.within(patience, limit, read_all(connection.clone(), slots)).await;
+        let read = self.within(patience, limit, read_all(connection, slots)).await;
         let reads = match read {
             Some(values) => values.into_iter().map(|value| value.map_or(Read::Miss, Read::Hit)).collect(),
             None => vec![Read::Unavailable; slots.len()],
@@ -201,7 +212,11 @@ impl RedisCache {
 
 /// Reads slots with one MGET per run of keys and one HMGET per run of fields of one hash, some hundred slots a round trip.
 #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
-async fn read_all(mut connection: ConnectionManager, slots: &[Slot]) -> RedisResult<Vec<Option<Bytes>>> {
+async fn read_all(
+    connection: RedisResult<ConnectionManager>,
+    slots: &[Slot],
+) -> RedisResult<Vec<Option<Bytes>>> {
+    let mut connection = connection?;
     let alike = |a: &Slot, b: &Slot| match (&a.field, &b.field) {
         (None, None) => true,
         (Some(_), Some(_)) => a.key == b.key,

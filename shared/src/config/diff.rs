@@ -206,6 +206,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
             max_body_bytes,
             stop_delay,
             drain_timeout,
+            serving_threads,
             threads,
             compute_queue,
             max_source_store_days,

@@ -40,6 +40,8 @@ pub struct GatewaySettings {
     pub stop_delay: Duration,
     /// Time in which requests in flight may finish after a stop was asked for.
     pub drain_timeout: Duration,
+    /// Threads that serve connections; 0 = one per core.
+    pub serving_threads: usize,
     /// Threads that compute; 0 = one per core.
     pub threads: usize,
     /// Computations that may run or wait.
@@ -124,6 +126,7 @@ pub(super) fn check(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySett
             seconds(20),
             (0, 600 * SECOND),
         ),
+        serving_threads: checker.number("gateway.serving_threads", gateway.serving_threads, 0, (0, 1024)),
         threads: checker.number("gateway.threads", gateway.threads, 0, (0, 1024)),
         compute_queue: checker.number("gateway.compute_queue", gateway.compute_queue, 256, (1, 100_000)),
         max_source_store_days: checker.number(

@@ -66,7 +66,8 @@ raw! {
         listen: Names, socket_mode: String, backlog: u32, reuse_port: bool, max_connections: usize,
         max_connections_per_address: usize, max_streams: u32, request_timeout: String, header_timeout: String,
         idle_timeout: String, write_timeout: String, body_timeout: String, max_header_bytes: String,
-        max_body_bytes: String, stop_delay: String, drain_timeout: String, threads: usize, compute_queue: usize,
+        max_body_bytes: String, stop_delay: String, drain_timeout: String, serving_threads: usize, threads: usize,
+        compute_queue: usize,
         max_source_store_days: usize, directory_ttl: String, known_bytes: String,
         max_in_flight: usize, slow_request: String, admin_listen: String,
     }

@@ -1,5 +1,9 @@
 //! The address in `redis.url`, the password that a file holds, and the files of TLS.
 
+use std::time::Duration;
+
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{
     Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, TlsCertificates,
 };
@@ -7,6 +11,12 @@ use redis::{
 use super::RedisSettings;
 use crate::cache::CacheError;
 use crate::tls;
+
+/// Time between two signs of life on a connection that is not used.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Time after which a connection ends whose other side confirms nothing of what was sent.
+#[cfg(target_os = "linux")]
+const UNHEARD: Duration = Duration::from_secs(10);
 
 /// A client of the server; nothing is connected yet. Files are read and checked now, so that a wrong one is told at the
 /// start rather than with the first read.
@@ -25,10 +35,22 @@ pub(super) fn client(settings: &RedisSettings) -> Result<Client, CacheError> {
         let own = info.redis_settings().clone().set_password(password);
         info = info.set_redis_settings(own);
     }
+    info = info.set_tcp_settings(tcp());
     match certificates(settings, &info)? {
         Some(files) => Client::build_with_tls(info, files).map_err(bad_url),
         None => Client::open(info).map_err(bad_url),
     }
+}
+
+/// A connection that nothing comes through any more, as behind a firewall that forgot it, ends within seconds, and is made
+/// again; one that is not used stays known on its way.
+fn tcp() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    // Commands are written in one piece: waiting for more only delays them.
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(UNHEARD);
+    settings
 }
 
 /// The files of TLS, if any are set.
