@@ -79,6 +79,9 @@ pub(crate) struct Fill {
     pub(crate) epoch: Option<Epoch>,
 }
 
+/// Bytes of a stored document up to which it is decoded on the thread that serves: a fraction of a millisecond.
+const DECODED_AT_ONCE: usize = 8 << 10;
+
 /// What the first step came to.
 pub(crate) enum Step {
     Answered(Answer),
@@ -116,7 +119,31 @@ impl Fill {
             confirmed = Box::pin(self.confirmed_at()).await;
         }
         let timing = Timing { cache: start.elapsed(), ..Timing::default() };
-        Step::Answered(self.of_stored(stored, confirmed, timing))
+        match stored {
+            Stored::Ready { header, body, gzip } => {
+                let content = Content::Ready { body, gzip };
+                Step::Answered(self.of_stored(content, &header, Outcome::L4, confirmed, timing))
+            }
+            Stored::Answer(bytes) => {
+                let start = Instant::now();
+                let decoded = Box::pin(self.decode(at, bytes)).await;
+                let Some((header, answer)) = decoded else { return Step::Missing(confirmed) };
+                let (content, timing) =
+                    (Content::Data(answer.json), Timing { compute: start.elapsed(), ..timing });
+                Step::Answered(self.of_stored(content, &header, Outcome::L3, confirmed, timing))
+            }
+        }
+    }
+
+    /// A stored document; `None` if it is damaged.
+    async fn decode(&self, at: &StoredAt, bytes: Bytes) -> Option<(Header, StoredAnswer)> {
+        if bytes.len() <= DECODED_AT_ONCE {
+            return self.app.levels().decode_answer(at.question(), &bytes);
+        }
+        let (levels, question) = (self.app.levels().clone(), at.question().to_owned());
+        // No more wait here than requests do.
+        let decoded = self.app.compute().run_waiting(move || levels.decode_answer(&question, &bytes));
+        decoded.await.ok().flatten()
     }
 
     /// Answers the question from what its document is made of; `confirmed` is when the data were last confirmed, if
@@ -144,8 +171,16 @@ impl Fill {
     }
 
     /// The answer that a stored document is.
-    fn of_stored(&self, stored: Stored, confirmed: Option<i64>, timing: Timing) -> Answer {
-        let whole = |content, header: &Header, outcome, kind| Answer {
+    fn of_stored(
+        &self,
+        content: Content,
+        header: &Header,
+        outcome: Outcome,
+        confirmed: Option<i64>,
+        timing: Timing,
+    ) -> Answer {
+        let kind = if outcome == Outcome::L4 { EntryKind::Hot } else { EntryKind::Answer };
+        Answer {
             content,
             version: header.data_version,
             outcome,
@@ -154,14 +189,6 @@ impl Fill {
             soft: self.app.levels().ttl().soft(kind),
             hard: hard(&self.app, kind),
             timing,
-        };
-        match stored {
-            Stored::Ready { header, body, gzip } => {
-                whole(Content::Ready { body, gzip }, &header, Outcome::L4, EntryKind::Hot)
-            }
-            Stored::Answer { header, answer } => {
-                whole(Content::Data(answer.json), &header, Outcome::L3, EntryKind::Answer)
-            }
         }
     }
 

@@ -9,7 +9,7 @@ use shared::answers::Data;
 use shared::answers::documents::OrderPage;
 use shared::answers::orders::day_lines;
 use shared::answers::parameters::OrdersAsk;
-use shared::cache::{Read, StoredAnswer};
+use shared::cache::StoredAnswer;
 use shared::cells::partition;
 use shared::entry::{self, EntryKind, OrderBlock};
 use shared::model::{DataVersion, Day, DayRange, Lines, Query};
@@ -103,20 +103,26 @@ async fn read_days(
     timing: &mut Timing,
 ) -> Result<(Days, Outcome, i64), Problem> {
     let start = Instant::now();
-    let reads = app.levels().read_orders(store_id, days).await;
+    let store_days: Vec<(String, Day)> = days.iter().map(|day| (store_id.to_owned(), *day)).collect();
+    let entries = app.levels().read_orders(&store_days).await;
     timing.cache += start.elapsed();
-    let mut found = Days::new();
-    let mut missing = Vec::new();
-    let mut computed_at = i64::MAX;
-    for (day, read) in days.iter().zip(reads) {
-        match read {
-            Read::Hit((header, lines)) => {
-                computed_at = computed_at.min(header.computed_at);
-                found.insert(*day, (Arc::new(lines), header.data_version));
+    let start = Instant::now();
+    let levels = app.levels().clone();
+    let decode = move || {
+        let (mut found, mut missing, mut computed_at) = (Days::new(), Vec::new(), i64::MAX);
+        for ((store_id, day), entry) in store_days.into_iter().zip(entries) {
+            match entry.hit().and_then(|bytes| levels.decode_orders(&store_id, day, &bytes)) {
+                Some((header, lines)) => {
+                    computed_at = computed_at.min(header.computed_at);
+                    found.insert(day, (Arc::new(lines), header.data_version));
+                }
+                None => missing.push(day),
             }
-            Read::Miss | Read::Unavailable => missing.push(*day),
         }
-    }
+        (found, missing, computed_at)
+    };
+    let (mut found, missing, computed_at) = app.compute().run(decode).await?;
+    timing.compute += start.elapsed();
     let (Some(from), Some(to)) = (missing.first().copied(), missing.last().copied()) else {
         return Ok((found, Outcome::L1, computed_at));
     };

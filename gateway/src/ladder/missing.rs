@@ -81,7 +81,7 @@ impl Fill {
         let start = Instant::now();
         let store_days: Vec<(String, Day)> =
             open.iter().map(|open| (open.store_id.clone(), open.day)).collect();
-        let entries = self.app.levels().read_order_entries(&store_days).await;
+        let entries = self.app.levels().read_orders(&store_days).await;
         fetched.timing.cache += start.elapsed();
         if entries.iter().all(|entry| !matches!(entry, Read::Hit(_))) {
             return Ok(());

@@ -1,7 +1,6 @@
 //! The JSON response of a document, byte by byte: made by the gateway from a document, and by the warmer ahead of time
 //! (L4). Both make it here, so both make the same.
 
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;

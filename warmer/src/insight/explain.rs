@@ -259,7 +259,10 @@ impl Context<'_> {
         let decision = self.record.decisions.iter().find(|decision| decision.question == canonical).cloned();
         let (state, computed_at) = match self.levels.read_ready(&query).await {
             Read::Hit(Stored::Ready { header, .. }) => ("ready", Some(header.computed_at)),
-            Read::Hit(Stored::Answer { header, .. }) => ("kept", Some(header.computed_at)),
+            Read::Hit(Stored::Answer(bytes)) => match self.levels.decode_answer(&canonical, &bytes) {
+                Some((header, _)) => ("kept", Some(header.computed_at)),
+                None => ("composed", None),
+            },
             Read::Miss => ("composed", None),
             Read::Unavailable => anyhow::bail!("redis does not answer; see `warmer status`"),
         };

@@ -275,7 +275,8 @@ async fn raw_lines_are_kept_where_they_are_asked_for_and_the_plan_says_why() {
     running.until("a cycle", |counts| counts.cycles > 0).await;
     place.write(&[request("/v1/stores/s4/orders", "", Outcome::Source)]);
     let has_lines = async |store: &str| {
-        matches!(levels.read_orders(store, &[day(LAST_DAY).unwrap()]).await.pop(), Some(Read::Hit(_)))
+        let store_days = [(store.to_owned(), day(LAST_DAY).unwrap())];
+        matches!(levels.read_orders(&store_days).await.pop(), Some(Read::Hit(_)))
     };
     wait_until("the lines are kept", PATIENCE, async || has_lines("s4").await).await;
     wait_until("the plan says so", PATIENCE, async || {

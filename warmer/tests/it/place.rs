@@ -244,8 +244,10 @@ async fn kept(levels: &Levels, directory: &Directory, settings: &Settings) -> Ve
     }
     for store in scope.largest(settings.warm.hot_share) {
         let days = scope.days_with_lines(&store, scope.orders.unwrap());
-        for (read, day) in levels.read_orders(&store, &days).await.into_iter().zip(&days) {
-            let lines = read.hit().map(|(header, lines)| (header.data_version, lines));
+        let store_days: Vec<_> = days.iter().map(|day| (store.clone(), *day)).collect();
+        for (read, day) in levels.read_orders(&store_days).await.into_iter().zip(&days) {
+            let lines = read.hit().and_then(|bytes| levels.decode_orders(&store, *day, &bytes));
+            let lines = lines.map(|(header, lines)| (header.data_version, lines));
             kept.push(format!("{store} {day} {lines:?}"));
         }
     }

@@ -45,13 +45,8 @@ pub enum Stored {
         /// Whether the body is gzip.
         gzip: bool,
     },
-    /// Its document.
-    Answer {
-        /// What is known of it.
-        header: Header,
-        /// The document.
-        answer: StoredAnswer,
-    },
+    /// The entry of its document, for [`Levels::decode_answer`].
+    Answer(Bytes),
 }
 
 /// Where the whole document of a question is looked for, and when its data were last confirmed.
@@ -65,6 +60,12 @@ pub struct StoredAt {
 }
 
 impl StoredAt {
+    /// The question's canonical text.
+    #[must_use]
+    pub fn question(&self) -> &str {
+        &self.text
+    }
+
     /// Bytes that it takes beside itself, about.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -123,11 +124,18 @@ impl Levels {
     pub async fn read_answer(&self, query: &Query) -> Read<(Header, StoredAnswer)> {
         match self.cache.read(&[self.keys.answer(query)], Patience::Small).await.pop() {
             Some(Read::Hit(bytes)) => {
-                self.decode(EntryKind::Answer, &query.canonical(), &bytes).map_or(Read::Miss, Read::Hit)
+                self.decode_answer(&query.canonical(), &bytes).map_or(Read::Miss, Read::Hit)
             }
             Some(Read::Unavailable) => Read::Unavailable,
             Some(Read::Miss) | None => Read::Miss,
         }
+    }
+
+    /// A document from its stored bytes, or `None` (counted) if they are damaged. Long ones are slow: run it where computing
+    /// runs.
+    #[must_use]
+    pub fn decode_answer(&self, question: &str, bytes: &[u8]) -> Option<(Header, StoredAnswer)> {
+        self.decode(EntryKind::Answer, question, bytes)
     }
 
     /// A question's ready response if there is one, else its whole document, in one round trip.
@@ -154,9 +162,7 @@ impl Levels {
             }
         }
         match answer {
-            Some(Read::Hit(bytes)) => self
-                .decode(EntryKind::Answer, question, &bytes)
-                .map_or(Read::Miss, |(header, answer)| Read::Hit(Stored::Answer { header, answer })),
+            Some(Read::Hit(bytes)) => Read::Hit(Stored::Answer(bytes)),
             Some(Read::Unavailable) => Read::Unavailable,
             Some(Read::Miss) | None => Read::Miss,
         }

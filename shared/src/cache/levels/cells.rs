@@ -105,20 +105,8 @@ impl Levels {
         Ok(self.set(EntryKind::Orders, slot, value))
     }
 
-    /// Order lines of one store and some days.
-    pub async fn read_orders(&self, store_id: &str, days: &[Day]) -> Vec<Read<(Header, Lines)>> {
-        let slots: Vec<Slot> = days.iter().map(|day| self.keys.orders(store_id, *day)).collect();
-        let reads = self.cache.read(&slots, Patience::Bulk).await;
-        let decode = |(day, read): (&Day, Read<Bytes>)| match read {
-            Read::Hit(bytes) => self.decode_orders(store_id, *day, &bytes).map_or(Read::Miss, Read::Hit),
-            Read::Miss => Read::Miss,
-            Read::Unavailable => Read::Unavailable,
-        };
-        days.iter().zip(reads).map(decode).collect()
-    }
-
     /// Order lines of some store-days as stored.
-    pub async fn read_order_entries(&self, store_days: &[(String, Day)]) -> Vec<Read<Bytes>> {
+    pub async fn read_orders(&self, store_days: &[(String, Day)]) -> Vec<Read<Bytes>> {
         let slots: Vec<Slot> = store_days.iter().map(|(store, day)| self.keys.orders(store, *day)).collect();
         self.cache.read(&slots, Patience::Bulk).await
     }
