@@ -247,7 +247,8 @@ async fn read_all(
 /// Reads keys, or fields of one hash. One key, too, is read as a list, so that all replies have one shape.
 fn read_run(run: &[Slot]) -> Cmd {
     let fields: Vec<&String> = run.iter().filter_map(|slot| slot.field.as_ref()).collect();
-    let mut command = Cmd::new();
+    let bytes = run.iter().map(|slot| slot.field.as_ref().unwrap_or(&slot.key).len()).sum::<usize>();
+    let mut command = Cmd::with_capacity(run.len() + 2, bytes + run[0].key.len() + "HMGET".len());
     if fields.is_empty() {
         command.arg("MGET");
         for slot in run {

@@ -46,6 +46,9 @@ impl std::iter::Sum for DataVersion {
 
 impl fmt::Display for DataVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        // In halves: several times as fast as the whole.
+        #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+        let (upper, lower) = ((self.0 >> 64) as u64, self.0 as u64);
+        write!(f, "{upper:016x}{lower:016x}")
     }
 }
