@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Bytes after which a batch is written at once.
-pub(super) const BATCH_BYTES: usize = 1 << 20;
+pub(super) const BATCH_BYTES: usize = 64 << 10;
 
 /// Tells whether a line was written; dropped if it never will be.
 pub(super) type Written = oneshot::Sender<bool>;
