@@ -29,7 +29,7 @@ STORES = [str(1001 + number) for number in range(100)]
 # The first of them get 30,000 lines in 30 days for the cold questions.
 LARGE = 8
 QUESTIONS, REQUESTS, CONNECTIONS = 10_000, 100_000, 64
-ROUNDS, SECONDS = 3, 5
+ROUNDS, SECONDS = 5, 4
 # What every request brings; its rate is that of a balancer, not of a person.
 TOKEN = "hs_bench"
 WARMER = """
@@ -156,7 +156,8 @@ def write_lines(path, lines):
 
 
 def main():
-    programs, bench = sys.argv[1:3]
+    release, dist, bench = sys.argv[1:4]
+    programs = {"loadtest": f"{release}/loadtest", "warmer": f"{release}/warmer", "gateway": f"{dist}/gateway"}
     folder = tempfile.mkdtemp(prefix="hotshelf-serve-", dir=os.environ.get("TMPDIR", "/tmp"))
     try:
         with servers(folder, "shared_buffers=512MB") as (psql, url, redis_port):
@@ -195,7 +196,7 @@ def run(programs, bench, folder, psql, url, redis_port):
 
 
 def generate(programs, environment, psql, stores, days, lines):
-    subprocess.run([f"{programs}/loadtest", "generate", "--stores", str(stores), "--days", str(days), "--lines", str(lines),
+    subprocess.run([programs["loadtest"], "generate", "--stores", str(stores), "--days", str(days), "--lines", str(lines),
                     "--into", "postgres", "--yes"], check=True, env={**os.environ, **environment},
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     subprocess.run([*psql, "-c", "VACUUM ANALYZE orders"], check=True)
@@ -207,7 +208,7 @@ def warm(programs, folder, environment, redis_port, paths, stack):
     settings = f"{folder}/warmer.toml"
     with open(settings, "w", encoding="utf-8") as file:
         file.write(WARMER.format(log=log))
-    warmer = Server([f"{programs}/warmer", "run", "--config", settings], 0, folder, "warmer", environment)
+    warmer = Server([programs["warmer"], "run", "--config", settings], 0, folder, "warmer", environment)
     stack.callback(warmer.stop)
     scan = [program("redis-cli"), "-p", str(redis_port), "--scan", "--pattern", "hs:1:hot*"]
 
@@ -230,7 +231,7 @@ def gateway(programs, folder, environment, name, near, stack):
                    f'[near]\nenabled = {str(near).lower()}\nbytes = "256MiB"\n'
                    f'[[access.tokens]]\nname = "bench"\nsha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"\n'
                    f'stores = "*"\nrate = 1000000\nburst = 1000000\n')
-    server = Server([f"{programs}/gateway", "--config", settings], port, folder, name, environment)
+    server = Server([programs["gateway"], "--config", settings], port, folder, name, environment)
     server.admin = admin
     stack.callback(server.stop)
     wait(lambda: ready(port), f"the gateway, see {folder}/{name}.log")
@@ -391,7 +392,7 @@ def crowd(programs, bench, folder, environment, redis_port):
 
 def changed(programs, folder, environment, psql, redis_port):
     """A store's lines change, a warmer writes what follows, and two gateways that keep answers near show it."""
-    warm = lambda *of: subprocess.run([f"{programs}/warmer", "once", *of], check=True, env={**os.environ, **environment},
+    warm = lambda *of: subprocess.run([programs["warmer"], "once", *of], check=True, env={**os.environ, **environment},
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     warm()
 
