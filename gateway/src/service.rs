@@ -75,6 +75,9 @@ fn at_once<'a>(
     route: Option<Route>,
 ) -> Result<Next<'a>, Problem> {
     let caller = access.admit(request, identity, address)?;
+    // Where `scripts/faults` breaks handlers; nothing in any other build.
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!("handler");
     let uri = request.uri();
     let length = uri.path_and_query().map_or(0, |path| path.as_str().len());
     if length > MAX_URI_BYTES {

@@ -31,6 +31,8 @@ path = "{log}"
 [log]
 filter = "info"
 """
+# After that many, one request in a hundred panics.
+PANICS = "handler=1500*off->1%panic(asked for by scripts/faults)"
 READER = "CREATE USER gateway_reader IN ROLE hotshelf_reader"
 WARM = ["/v1/metrics/overview", "/v1/metrics/trend", "/v1/metrics/channels", "/v1/metrics/stores", "/v1/stores",
         *(f"/v1/metrics/overview?stores=s{store}" for store in range(1, STORES + 1)),
@@ -43,19 +45,23 @@ COLD = [f"/v1/stores/s{store}/orders?from=2026-03-{day:02}&to=2026-03-{day:02}&l
 class Gateway:
     """A running gateway."""
 
-    def __init__(self, bin_folder, folder, postgres, redis):
-        self.port, self.postgres = free_port(), postgres
-        self.log_folder, self.log = folder / "access", folder / "gateway.log"
+    def __init__(self, bin_folder, folder, postgres, redis, name="gateway"):
+        self.port, self.postgres, self.environment = free_port(), postgres, {}
+        self.log_folder, self.log = folder / f"{name}-access", folder / f"{name}.log"
         self.log_folder.mkdir()
-        settings = folder / "gateway.toml"
+        settings = folder / f"{name}.toml"
         settings.write_text(SETTINGS.format(cap=CAP, port=self.port, log=self.log_folder / "access.log"))
-        self.command = [bin_folder / "gateway", "--config", settings, "--postgres", postgres.url("gateway_reader"), "--redis",
+        self.command = [bin_folder / name, "--config", settings, "--postgres", postgres.url("gateway_reader"), "--redis",
                         f"redis://127.0.0.1:{redis.port}"]
         self.warmer = [bin_folder / "warmer", "once", "--postgres", postgres.url(), "--redis", f"redis://127.0.0.1:{redis.port}"]
 
     def start(self):
-        self.process = subprocess.Popen(self.command, stderr=self.log.open("ab"))
+        self.process = subprocess.Popen(self.command, stderr=self.log.open("ab"), env={**os.environ, **self.environment})
         wait(self.ready, "the gateway")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
 
     def ready(self):
         if self.process.poll() is not None:
@@ -162,6 +168,9 @@ class Faults:
         await quietly(self.gateway.start)
         self.load.forget_connections()
 
+    async def handlers_panic(self):
+        await asyncio.sleep(5)
+
     def sql(self, text):
         subprocess.run([*self.postgres.psql, "-c", text], check=True, stdout=subprocess.DEVNULL)
 
@@ -172,6 +181,7 @@ ROWS_OF_FAULTS = [
     ("redis_out_of_memory", False, True), ("redis_clients_killed", False, True), ("postgres_killed", False, True),
     ("postgres_stopped_10_s", False, True), ("postgres_out_of_connections", False, True), ("both_killed", True, False),
     ("access_log_disk_full", False, True), ("file_descriptors_used_up", False, True), ("sigterm_under_load", False, False),
+    ("handlers_panic", False, True),
 ]
 
 
@@ -244,6 +254,26 @@ def small_disk(folder):
             subprocess.run(["umount", "-l", folder], check=True)
 
 
+async def handlers_panic(bin_folder, rate, folder, postgres, redis):
+    """The row of handlers that panic, of a gateway that was built for it; what was missed."""
+    gateway = Gateway(bin_folder, folder, postgres, redis, "gateway-failpoints")
+    gateway.environment = {"FAILPOINTS": PANICS}
+    gateway.start()
+    try:
+        load = Load(gateway.port, rate, WARM, COLD)
+        await load.learn()
+        outcomes, *rest = await row(Faults(postgres, redis, gateway, load), "handlers_panic", load)
+    finally:
+        gateway.stop()
+    # A 500 is what such a request comes to; it must touch no other.
+    panicked = sum(outcome.status == 500 for outcome in outcomes)
+    missed = judge("handlers_panic", True, [outcome for outcome in outcomes if outcome.status != 500], *rest)
+    told = gateway.log.read_text().count("a handler panicked")
+    if not panicked or panicked != told:
+        missed.append(f"{panicked} requests were a 500, but {told} handlers panicked")
+    return missed
+
+
 async def run(bin_folder, rate, wanted, folder, postgres, redis):
     subprocess.run([*postgres.psql, "-f", "config/schema.sql", "-c", rows(STORES, DAYS, LINES), "-c", READER], check=True, stdout=subprocess.DEVNULL)
     gateway = Gateway(bin_folder, folder, postgres, redis)
@@ -262,6 +292,12 @@ async def run(bin_folder, rate, wanted, folder, postgres, redis):
             for name, empties, must_serve in ROWS_OF_FAULTS:
                 if wanted and name not in wanted:
                     continue
+                if name == "handlers_panic":
+                    if not (bin_folder / "gateway-failpoints").exists():
+                        print(f"{name:28} SKIPPED: {bin_folder} has no gateway-failpoints; run without BIN", flush=True)
+                        continue
+                    goals.append((name, await handlers_panic(bin_folder, rate, folder, postgres, redis)))
+                    continue
                 if name == "access_log_disk_full" and not has_disk:
                     print(f"{name:28} SKIPPED: a small disk cannot be mounted here; run as root", flush=True)
                     continue
@@ -276,8 +312,7 @@ async def run(bin_folder, rate, wanted, folder, postgres, redis):
                 failed |= bool(missed)
                 print(f"goal {name}: {'missed: ' + '; '.join(missed) if missed else 'met'}")
         finally:
-            gateway.process.terminate()
-            gateway.process.wait()
+            gateway.stop()
     return failed
 
 
