@@ -68,15 +68,15 @@ class Check:
             yield f"http://127.0.0.1:{port}"
 
     def ask(self, url, *options):
-        # One at a time: who waits for a store-day that another question reads is told that it came from the source.
-        done = subprocess.run([self.programs / "loadtest", "check", self.expected, "--url", url, "--all-ways", "--parallel", "1",
-                               "--output", "json", *options], env=self.environment, capture_output=True, text=True)
+        done = subprocess.run([self.programs / "loadtest", "check", self.expected, "--url", url, "--all-ways", "--output", "json",
+                               *options], env=self.environment, capture_output=True, text=True)
         if not done.stdout:
             sys.exit(f"error: loadtest check: {done.stderr}")
         return json.loads(done.stdout)["ways"]
 
-    def rung(self, name, url, of, never=()):
-        """Asks in every way; `of` must be among the rungs that each way's answers came from, `never` not."""
+    def rung(self, name, url, of, never=(), near=None):
+        """Asks in every way; `of` must be among the rungs that each way's answers came from, `never` not. Then asks the gateway
+        `near`, too, whose answers may come from anywhere but must be the same."""
         ways = self.ask(url)
         outcomes = sorted({outcome for way in ways for outcome in way["x_cache"]})
         rows = [(*COLUMNS, *outcomes)]
@@ -93,6 +93,13 @@ class Check:
         print(f"\n{name}")
         for row in rows:
             print("  ".join(cell.rjust(width) for cell, width in zip(row, widths)), flush=True)
+        if near:
+            kept = self.ask(near)
+            for way in kept:
+                if way["equal"] != way["requests"]:
+                    self.wrong.append(f"{name}, kept near: {way.get('error') or json.dumps(way['findings'][:3], ensure_ascii=False)}")
+            equal, requests = (sum(way[column] for way in kept) for column in ("equal", "requests"))
+            print(f"with what is kept near: {equal} of {requests} equal, in {len(kept)} ways", flush=True)
         return ways
 
     def are_documents(self, url):
@@ -108,10 +115,10 @@ def ladder(check, orders, mapping):
     warmer = check.file("warmer.toml", '[changes]\nmode = "poll"\n[warm]\nhot_share = 1.0\nrank_interval = "5s"\n'
                                        f"[heat]\nlogs = [{json.dumps(log)}]\n")
     with check.gateway("far", far) as url, check.gateway("near", "") as near:
-        ways = check.rung("Redis empty", url, "source", ("near", "l4", "l3", "l1"))
+        ways = check.rung("Redis empty", url, "source", ("near", "l4", "l3", "l1"), near)
         check.empty = {outcome: count for outcome, count in ways[0]["x_cache"].items() if outcome != "source"}
         check.run("warmer", "once", "--config", warmer)
-        check.rung("after warmer once", url, "l2-compose", ("near", "l4"))
+        check.rung("after warmer once", url, "l2-compose", ("near", "l4"), near)
         with check.program("warmer", "run", "--config", warmer):
             end = time.monotonic() + WARMED
             while not check.are_documents(url):
@@ -119,13 +126,12 @@ def ladder(check, orders, mapping):
                     check.wrong.append(f"what was asked for is not ready after {WARMED} s")
                     break
                 time.sleep(1)
-        check.rung("what was asked for, ready", url, "l4", ("near",))
-        check.ask(near)
+        check.rung("what was asked for, ready", url, "l4", ("near",), near)
         check.rung("near, asked again", near, "near", ("l4", "l3", "l3-compose", "l2-compose"))
         for level, of, never in (("hot", "l3", ("near", "l4")), ("answers", "l2-compose", ("near", "l4", "l3-compose")),
                                  ("cells", "l1", ("near", "l4", "l3-compose", "l2-compose"))):
             check.run("warmer", "flush", "--level", level, "--yes")
-            check.rung(f"without {level}", url, of, never)
+            check.rung(f"without {level}", url, of, never, near)
 
 
 def main():

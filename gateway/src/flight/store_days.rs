@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use shared::access_log::Outcome;
 use shared::cells::{DayCell, ProductCell};
 use shared::model::{DataVersion, Day};
 use tokio::sync::watch;
@@ -16,6 +17,8 @@ pub(crate) struct Cells {
     pub(crate) version: DataVersion,
     pub(crate) day: Arc<DayCell>,
     pub(crate) products: Arc<ProductCell>,
+    /// Where the lines came from.
+    pub(crate) outcome: Outcome,
 }
 
 /// What a fetch came to; no cells if there are no lines.
@@ -131,7 +134,8 @@ mod tests {
     }
 
     fn cells(version: &[u8]) -> Cells {
-        Cells { version: DataVersion::of(version), day: Arc::default(), products: Arc::default() }
+        let (version, outcome) = (DataVersion::of(version), Outcome::Source);
+        Cells { version, day: Arc::default(), products: Arc::default(), outcome }
     }
 
     #[tokio::test]

@@ -52,13 +52,13 @@ impl Fill {
         if !others.is_empty() {
             let start = Instant::now();
             for (StoreDay { store_id, day, .. }, cells) in wait_for(others).await? {
+                fetched.at_least(cells.as_ref().map_or(Outcome::Source, |cells| cells.outcome));
                 found.extend(cells.map(|cells| ((store_id, day), cells)));
             }
-            fetched.at_least(Outcome::Source);
             fetched.timing.source += start.elapsed();
         }
         ready.sort_by(|a, b| a.store_id.cmp(&b.store_id));
-        for ((store_id, day), Cells { version, day: day_cell, products }) in found {
+        for ((store_id, day), Cells { version, day: day_cell, products, .. }) in found {
             if let Ok(at) = ready.binary_search_by(|ready| ready.store_id.cmp(&store_id)) {
                 let data = &mut ready[at].data;
                 data.put_day(day, version, day_cell);
@@ -91,7 +91,7 @@ impl Fill {
         let build = move || {
             let lines = store_days.into_par_iter().zip(entries).filter_map(|((store_id, day), entry)| {
                 let (_, lines) = lines_of(&levels, &store_id, day, entry)?;
-                Some(build(&rules, &lines, |store, of| store == store_id && of == day))
+                Some(build(&rules, &lines, Outcome::L1, |store, of| store == store_id && of == day))
             });
             lines.collect::<Result<Vec<Built>, EncodeError>>()
         };
@@ -133,7 +133,7 @@ impl Fill {
         let build = move || {
             let is_missing =
                 |store: &str, day| missing.get(store).is_some_and(|days: &BTreeSet<Day>| days.contains(&day));
-            let built = lines.iter().map(|lines| build(&rules, lines, is_missing));
+            let built = lines.iter().map(|lines| build(&rules, lines, Outcome::Source, is_missing));
             built.collect::<Result<Vec<Built>, EncodeError>>()
         };
         let built: Built = self.app.compute().run(build).await??.into_iter().flatten().collect();
@@ -190,10 +190,11 @@ fn lines_of(
     entry.hit().and_then(|bytes| levels.decode_orders(store_id, day, &bytes))
 }
 
-/// Builds the cells of the store-days that are wanted.
+/// Builds the cells of the store-days that are wanted, from lines of L1 or the source.
 fn build(
     rules: &Rules,
     lines: &Lines,
+    outcome: Outcome,
     is_wanted: impl Fn(&str, Day) -> bool + Sync,
 ) -> Result<Built, EncodeError> {
     let view = lines.view();
@@ -204,7 +205,8 @@ fn build(
             let VersionedDay { cells: built, version, .. } =
                 VersionedDay::new(build_store_day(&view, &group.rows, rules))?;
             let cells::StoreDay { day, products } = built;
-            let cells = Cells { version, day: Arc::new(day), products: Arc::new(products) };
+            let (day, products) = (Arc::new(day), Arc::new(products));
+            let cells = Cells { version, day, products, outcome };
             Ok(((group.store_id, group.day), cells))
         })
         .collect()
