@@ -16,6 +16,8 @@ use crate::model::{Ask, ChannelFilter, Day, Document};
 pub const PRODUCTS: (u16, u16) = (20, 200);
 /// Lines of a page unless told otherwise, and at most.
 pub const LINES: (u16, u16) = (100, 1000);
+/// Parameters that do not fit of which each is told: more are not looked at, or the answer would be a hundred times the question.
+const MOST_ERRORS: usize = 100;
 
 /// One bad parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -248,6 +250,9 @@ impl<'a> Parameters<'a> {
 
     fn decode(&mut self, query: &'a str, known: &[&'static str]) {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            if self.errors.len() >= MOST_ERRORS {
+                break;
+            }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(name) = decode(name, true) else {
                 self.error(name, "is not UTF-8 after percent-decoding".to_owned());
@@ -367,6 +372,13 @@ mod tests {
         let mut names: Vec<&str> = errors.iter().map(|error| error.parameter.as_str()).collect();
         names.sort_unstable();
         assert_eq!(names, ["channel", "foo", "from", "from", "limit", "sort", "stores", "to"]);
+    }
+
+    #[test]
+    fn of_very_many_bad_parameters_some_are_named() {
+        let query = "x&".repeat(10_000);
+        let Err(ParametersError::Unfit(errors)) = read(&Route::Overview, &query) else { panic!() };
+        assert_eq!(errors.len(), MOST_ERRORS);
     }
 
     #[test]
