@@ -227,7 +227,8 @@ pub fn div_half_even(numerator: i128, denominator: i128) -> i128 {
     debug_assert!(denominator > 0);
     let quotient = numerator.div_euclid(denominator);
     let remainder = numerator.rem_euclid(denominator);
-    match (remainder * 2).cmp(&denominator) {
+    // Not twice the remainder, which may be beyond 128 bits.
+    match remainder.cmp(&(denominator - remainder)) {
         std::cmp::Ordering::Less => quotient,
         std::cmp::Ordering::Greater => quotient + 1,
         std::cmp::Ordering::Equal => quotient + (quotient & 1),
@@ -320,6 +321,15 @@ impl<'de> Deserialize<'de> for Amount {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_largest_denominators_round_too() {
+        let largest = 10i128.pow(38);
+        let rounded =
+            [largest / 2, largest / 2 + 1, largest - 1, 1 - largest].map(|n| div_half_even(n, largest));
+        assert_eq!(rounded, [0, 1, 1, -1]);
+        assert_eq!(Money::from_decimal(largest - 1, 44), Ok(Money(1)));
+    }
 
     #[test]
     fn reads_the_grammar() {
