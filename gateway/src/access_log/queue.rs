@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// Bytes after which a batch is written at once.
+/// Bytes after which a batch is written at once: few enough to stay in a core's cache, beside the answers.
 pub(super) const BATCH_BYTES: usize = 64 << 10;
 
 /// Tells whether a line was written; dropped if it never will be.
