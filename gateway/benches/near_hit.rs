@@ -1,8 +1,9 @@
 //! What a near hit costs in the service, without sockets: `cargo bench -p gateway --bench near_hit`. Prints the time of
-//! one thread per request, with the access log off and on.
+//! a thread per request, with the access log off and on, alone and beside another thread: what that adds is what the
+//! threads wait for each other's cache lines and locks.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench fails by a panic")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gateway::{AccessLog, App, Front};
 use http::Request;
@@ -50,35 +51,50 @@ async fn app(settings: &Settings) -> App {
     app
 }
 
-async fn measure(what: &str, front: &Front) {
-    let settings = Settings::load(&[], &|_| None).unwrap();
-    let limit = gateway::service::Limits::of(&settings.gateway);
+fn request(paths: &[String], at: usize) -> Request<String> {
+    Request::get(paths[at % QUESTIONS].as_str())
+        .header("accept", "application/json")
+        .header("accept-encoding", "gzip, deflate, br")
+        .header("user-agent", "bench")
+        .body(String::new())
+        .unwrap()
+}
+
+/// The time of a request in a thread of its own.
+fn one_thread(front: &Front, limit: gateway::service::Limits) -> Duration {
     let paths: Vec<String> =
         (0..QUESTIONS).map(|number| format!("/v1/metrics/overview?stores={number}")).collect();
-    let request = |at: usize| {
-        Request::get(paths[at % QUESTIONS].as_str())
-            .header("accept", "application/json")
-            .header("accept-encoding", "gzip, deflate, br")
-            .header("user-agent", "bench")
-            .body(String::new())
-            .unwrap()
-    };
-    for at in 0..2 * QUESTIONS {
-        let response = gateway::service::handle(front, None, request(at), limit).await;
-        assert_eq!(response.status(), 200);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for at in 0..2 * QUESTIONS {
+            let response = gateway::service::handle(front, None, request(&paths, at), limit).await;
+            assert_eq!(response.status(), 200);
+        }
+        let start = Instant::now();
+        for at in 0..REQUESTS as usize {
+            std::hint::black_box(request(&paths, at));
+        }
+        let building = start.elapsed();
+        let start = Instant::now();
+        for at in 0..REQUESTS as usize {
+            let response = gateway::service::handle(front, None, request(&paths, at), limit).await;
+            assert_eq!(response.headers()["x-cache"], "near");
+        }
+        (start.elapsed().saturating_sub(building)) / REQUESTS
+    })
+}
+
+fn measure(what: &str, front: &Front) {
+    let settings = Settings::load(&[], &|_| None).unwrap();
+    let limit = gateway::service::Limits::of(&settings.gateway);
+    for (threads, beside) in [(1, ""), (2, ", two threads")] {
+        let each: Vec<Duration> = std::thread::scope(|scope| {
+            let started: Vec<_> = (0..threads).map(|_| scope.spawn(|| one_thread(front, limit))).collect();
+            started.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let mean = each.iter().sum::<Duration>() / threads;
+        println!("{what}{beside}: {:.2} µs a request", mean.as_secs_f64() * 1e6);
     }
-    let start = Instant::now();
-    for at in 0..REQUESTS as usize {
-        std::hint::black_box(request(at));
-    }
-    let building = start.elapsed();
-    let start = Instant::now();
-    for at in 0..REQUESTS as usize {
-        let response = gateway::service::handle(front, None, request(at), limit).await;
-        assert_eq!(response.headers()["x-cache"], "near");
-    }
-    let each = (start.elapsed().saturating_sub(building)) / REQUESTS;
-    println!("{what}: {:.2} µs a request", each.as_secs_f64() * 1e6);
 }
 
 fn main() {
@@ -91,14 +107,14 @@ fn main() {
         let settings = Settings::load(&[], &|_| None).unwrap();
         let front = Front::new();
         front.open(app(&settings).await);
-        measure("near hit", &front).await;
+        measure("near hit", &front);
         let folder = tempfile::tempdir().unwrap();
         let path = Some(folder.path().join("access.log"));
         let log =
             AccessLogSettings { path, queue: 1_000_000, queue_bytes: 1 << 30, ..settings.access_log.clone() };
         let front = Front::with_access_log(AccessLog::start(&log, "bench").unwrap());
         front.open(app(&settings).await);
-        measure("near hit, with the access log", &front).await;
+        measure("near hit, with the access log", &front);
         front.access_log().finish().await;
     });
 }

@@ -108,7 +108,7 @@ impl<'a> Passage<'a> {
         F: Future<Output = Result<Reply, Problem>>,
     {
         let counters = self.front.counters();
-        if self.observed.in_flight > self.limits.max_in_flight {
+        if counters.in_flight() > self.limits.max_in_flight {
             counters.shed.fetch_add(1, Ordering::Relaxed);
             return Err(Problem::overloaded());
         }

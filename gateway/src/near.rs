@@ -148,16 +148,16 @@ impl Near {
         if *memo.request != *request {
             return None;
         }
-        let kept = memo.response.upgrade()?;
+        let represented = memo.represented.upgrade()?;
         if now & TOUCHED == 0 {
             // So that it counts as asked for, too: a look at each request would cost more than it tells.
             drop(self.inner.responses.get(memo.key, now));
         }
         // A request is counted once: where it is not usable, when its question is looked for.
-        let right = now < kept.until && self.inner.epochs.is_right(&kept.watched, memo.epoch.min(kept.epoch));
+        let right = now < memo.until && self.inner.epochs.is_right(&memo.watched, memo.epoch);
         right.then(|| {
             self.inner.counters.add(Count::hits, 1);
-            Arc::clone(&kept.represented)
+            represented
         })
     }
 
@@ -199,8 +199,14 @@ impl Near {
         let identity = represented.identity();
         let Some(kept) = self.kept(identity, now_ms()) else { return };
         if Arc::ptr_eq(&kept.represented, represented) {
-            let (key, response) = (Key::of(RESPONSE, identity), Arc::downgrade(&kept));
-            let memo = Memo { request: request.into(), response, key, epoch };
+            let memo = Memo {
+                request: request.into(),
+                represented: Arc::downgrade(represented),
+                key: Key::of(RESPONSE, identity),
+                watched: kept.watched.clone(),
+                until: kept.until,
+                epoch: epoch.min(kept.epoch),
+            };
             self.inner.responses.keep(Key::of(MEMO, request), Entry::Memo(Arc::new(memo)));
         }
     }
@@ -279,6 +285,7 @@ mod tests {
         assert!(near.of_request(b"a", now + 600_000).is_none());
         assert!(near.of_request(b"b", now).is_none());
         near.inner.responses.remove(Key::of(RESPONSE, kept.identity()));
+        drop(kept);
         assert!(near.of_request(b"a", now).is_none());
     }
 

@@ -1,15 +1,17 @@
 //! What requests come to, counted as they end: plain atomics in fixed places, so that a request costs a few additions,
-//! no allocation and no lock. `admin/metrics.rs` writes them as metrics.
+//! no allocation and no lock. Each thread has places of its own, so that none waits for another's cache lines; who reads
+//! adds them up. `admin/metrics.rs` writes them as metrics.
 
 mod histogram;
 mod sparse;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use shared::access_log::Outcome;
 use shared::answers::parameters::Route;
+use thread_local::ThreadLocal;
 
 pub use histogram::Histogram;
 pub use sparse::Sparse;
@@ -35,12 +37,30 @@ fn route_of(path: &str, kind: Option<&str>) -> usize {
     ROUTES.iter().position(|route| *route == name).unwrap_or(ROUTES.len() - 1)
 }
 
+/// Counts of the requests that began in one thread. Aligned, so that no line of the cache is shared with another's.
+#[derive(Debug)]
+#[repr(align(128))]
+struct OfThread {
+    requests: [[[AtomicU64; OUTCOMES]; CLASSES.len()]; ROUTES.len()],
+    latency: [Histogram; ROUTES.len()],
+    in_flight: AtomicI64,
+}
+
+impl Default for OfThread {
+    fn default() -> Self {
+        Self {
+            requests: [const { [const { [const { AtomicU64::new(0) }; OUTCOMES] }; CLASSES.len()] };
+                ROUTES.len()],
+            latency: [const { Histogram::new() }; ROUTES.len()],
+            in_flight: AtomicI64::new(0),
+        }
+    }
+}
+
 /// Counts since the start.
 #[derive(Debug)]
 pub struct Counters {
-    requests: [[[AtomicU64; OUTCOMES]; CLASSES.len()]; ROUTES.len()],
-    latency: [Histogram; ROUTES.len()],
-    in_flight: AtomicUsize,
+    of_threads: ThreadLocal<OfThread>,
     /// Requests that were turned away because too many were in flight.
     pub shed: AtomicU64,
     /// Requests that took longer than `gateway.slow_request`.
@@ -91,10 +111,7 @@ impl Drop for OpenConnection {
 impl Default for Counters {
     fn default() -> Self {
         Self {
-            requests: [const { [const { [const { AtomicU64::new(0) }; OUTCOMES] }; CLASSES.len()] };
-                ROUTES.len()],
-            latency: [const { Histogram::new() }; ROUTES.len()],
-            in_flight: AtomicUsize::new(0),
+            of_threads: ThreadLocal::new(),
             shed: AtomicU64::new(0),
             slow: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
@@ -108,12 +125,12 @@ impl Default for Counters {
 impl Counters {
     /// Begins a request: in flight until the returned value is dropped, which counts it.
     pub(crate) fn begin(&self, path: &str, kind: Option<&str>) -> Observed<'_> {
-        let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        let counts = self.of_threads.get_or_default();
+        counts.in_flight.fetch_add(1, Ordering::Relaxed);
         Observed {
-            counters: self,
+            counts,
             started: Instant::now(),
             route: route_of(path, kind),
-            in_flight,
             status: CLIENT_GONE,
             outcome: Outcome::None,
             took: None,
@@ -123,17 +140,22 @@ impl Counters {
     /// Requests in flight.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+        // A request may end in another thread than it began in; it is counted where it began.
+        let all: i64 = self.of_threads.iter().map(|of| of.in_flight.load(Ordering::Relaxed)).sum();
+        usize::try_from(all).unwrap_or(0)
     }
 
     /// Requests answered, by route, class of status and outcome; those that never happened are left out.
     #[must_use]
     pub fn requests(&self) -> Vec<([&'static str; 3], u64)> {
         let mut found = Vec::new();
-        for (route, classes) in ROUTES.iter().zip(&self.requests) {
-            for (class, outcomes) in CLASSES.iter().zip(classes) {
-                for (outcome, count) in Outcome::ALL.iter().zip(outcomes) {
-                    let count = count.load(Ordering::Relaxed);
+        for (at, route) in ROUTES.iter().enumerate() {
+            for (of_class, class) in CLASSES.iter().enumerate() {
+                for (of_outcome, outcome) in Outcome::ALL.iter().enumerate() {
+                    let of_threads = self.of_threads.iter();
+                    let counts =
+                        of_threads.filter_map(|of| of.requests.get(at)?.get(of_class)?.get(of_outcome));
+                    let count: u64 = counts.map(|count| count.load(Ordering::Relaxed)).sum();
                     if count > 0 {
                         found.push(([*route, *class, outcome.as_str()], count));
                     }
@@ -147,18 +169,19 @@ impl Counters {
     pub fn latency(
         &self,
     ) -> impl Iterator<Item = (&'static str, shared::runtime::metrics::Distribution)> + '_ {
-        let all = ROUTES.iter().zip(&self.latency).map(|(route, histogram)| (*route, histogram.read()));
+        let all = ROUTES.iter().enumerate().map(|(at, route)| {
+            let of_threads = self.of_threads.iter();
+            (*route, Histogram::read(of_threads.filter_map(|of| of.latency.get(at))))
+        });
         all.filter(|(_, distribution)| distribution.count > 0)
     }
 }
 
 /// A request that is being answered. Dropped without an answer, its client went away.
 pub(crate) struct Observed<'a> {
-    counters: &'a Counters,
+    counts: &'a OfThread,
     pub(crate) started: Instant,
     route: usize,
-    /// Requests in flight when it came, itself included.
-    pub(crate) in_flight: usize,
     status: u16,
     outcome: Outcome,
     took: Option<Duration>,
@@ -173,21 +196,22 @@ impl Observed<'_> {
 
 impl Drop for Observed<'_> {
     fn drop(&mut self) {
-        self.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
         let class = usize::from(self.status / 100).saturating_sub(1);
         let outcome = Outcome::ALL.iter().position(|outcome| *outcome == self.outcome);
-        let of_route = self.counters.requests.get(self.route);
+        let of_route = self.counts.requests.get(self.route);
         let count = of_route.and_then(|classes| classes.get(class)?.get(outcome?));
         if let Some(count) = count {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        if let Some(latency) = self.counters.latency.get(self.route) {
+        if let Some(latency) = self.counts.latency.get(self.route) {
             latency.add(self.took.unwrap_or_else(|| self.started.elapsed()));
         }
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -196,11 +220,12 @@ mod tests {
         let counters = Counters::default();
         let mut first = counters.begin("/v1/stores/a%2Fb/orders", Some("orders"));
         let second = counters.begin("/livez", None);
-        assert_eq!((first.in_flight, second.in_flight, counters.in_flight()), (1, 2, 2));
+        assert_eq!(counters.in_flight(), 2);
         first.answered(StatusCode::OK, Outcome::L1, Duration::from_millis(1));
-        drop(first);
+        // Wherever a request ends.
+        std::thread::scope(|scope| scope.spawn(|| drop(first)).join()).unwrap();
         drop(second);
-        drop(counters.begin("/nowhere", None));
+        std::thread::scope(|scope| scope.spawn(|| drop(counters.begin("/nowhere", None))).join()).unwrap();
         let expected =
             [(["orders", "2xx", "l1"], 1), (["livez", "4xx", "none"], 1), (["other", "4xx", "none"], 1)];
         assert_eq!(counters.requests(), expected);

@@ -177,13 +177,10 @@ pub(crate) fn represent(understood: &Understood, rules: u64, answer: Answer) -> 
     };
     let meta = Meta::new(query, answer.version);
     // Strong: one tag per representation, and gzip is one of its own.
-    let tag = |gzip| {
-        let tag = entity_tag(text, rules, &meta.data_version, format.content_type(), gzip);
-        HeaderValue::try_from(tag).map_err(|_| failed())
-    };
-    let plain = tag(false)?;
-    let known_as = [if gzip { tag(true)? } else { plain.clone() }, plain];
-    let (last_modified, timing) = (http_date(answer.computed_at), server_timing(&answer));
+    let tag = |gzip| entity_tag(text, rules, &meta.data_version, format.content_type(), gzip);
+    let texts = [tag(gzip), tag(false), http_date(answer.computed_at), server_timing(&answer)];
+    let [as_wanted, plain, last_modified, timing] = together(&texts).ok_or_else(failed)?;
+    let known_as = [as_wanted, plain];
     let (body, gzip) = match answer.content {
         Content::Data(data) => {
             let body = shape.body(format, &data, meta).ok_or_else(failed)?;
@@ -202,8 +199,8 @@ pub(crate) fn represent(understood: &Understood, rules: u64, answer: Answer) -> 
         tag: known_as[usize::from(!gzip)].clone(),
         known_as,
         computed_at: answer.computed_at,
-        last_modified: HeaderValue::try_from(last_modified).map_err(|_| failed())?,
-        timing: HeaderValue::try_from(timing).map_err(|_| failed())?,
+        last_modified,
+        timing,
         details: Arc::clone(&understood.details),
         outcome: answer.outcome,
         confirmed_at: answer.confirmed_at,
@@ -254,6 +251,21 @@ impl Represented {
         }
         Reply { response, outcome, stale, answer: Some(self), to_list: false }
     }
+}
+
+/// Header values whose bytes lie together: threads that send them at once share one count of references instead of many.
+fn together<const N: usize>(texts: &[String; N]) -> Option<[HeaderValue; N]> {
+    let all = Bytes::from(texts.concat());
+    let mut at = 0;
+    let values: Result<Vec<_>, _> = texts
+        .iter()
+        .map(|text| {
+            let from = at;
+            at += text.len();
+            HeaderValue::from_maybe_shared(all.slice(from..at))
+        })
+        .collect();
+    values.ok()?.try_into().ok()
 }
 
 /// A ready body for a client that does not take gzip.

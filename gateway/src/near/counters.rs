@@ -1,19 +1,28 @@
-//! What the near cache and single flight did, for metrics.
+//! What the near cache and single flight did, for metrics: counted by each thread for itself, see `observe.rs`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use thread_local::ThreadLocal;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counts of one thread.
+        #[derive(Debug, Default)]
+        #[repr(align(128))]
+        struct OfThread { $($name: AtomicU64,)* }
+
         /// Counts since the start.
         #[derive(Debug, Default)]
-        pub struct Counters { $($name: AtomicU64,)* }
+        pub struct Counters {
+            of_threads: ThreadLocal<OfThread>,
+        }
 
         impl Counters {
             $(
                 $(#[$doc])*
                 #[must_use]
                 pub fn $name(&self) -> u64 {
-                    self.$name.load(Ordering::Relaxed)
+                    self.of_threads.iter().map(|of| of.$name.load(Ordering::Relaxed)).sum()
                 }
             )*
         }
@@ -25,7 +34,8 @@ macro_rules! counters {
 
         impl Counters {
             pub(crate) fn add(&self, count: Count, times: u64) {
-                let counter = match count { $(Count::$name => &self.$name,)* };
+                let counts = self.of_threads.get_or_default();
+                let counter = match count { $(Count::$name => &counts.$name,)* };
                 counter.fetch_add(times, Ordering::Relaxed);
             }
         }

@@ -85,10 +85,14 @@ pub(super) struct Memo {
     /// The request: what of it decides.
     pub(super) request: Box<[u8]>,
     /// Kept alive by its own entry alone, so that its bytes count once.
-    pub(super) response: Weak<KeptResponse>,
+    pub(super) represented: Weak<Represented>,
     /// Of that entry.
     pub(super) key: Key,
-    /// When the request was read: the stores and days that it came to may have changed since.
+    /// As of that entry.
+    pub(super) watched: Watched,
+    pub(super) until: i64,
+    /// When the request was read, or the response if that was before: the stores and days that the request came to may
+    /// have changed since.
     pub(super) epoch: Epoch,
 }
 
@@ -118,7 +122,7 @@ impl Entry {
             + match self {
                 Self::Piece(kept) => kept.store_id.len() + kept.watched.size() + kept.piece.size(),
                 Self::Response(kept) => kept.represented.size() + kept.watched.size(),
-                Self::Memo(memo) => memo.request.len(),
+                Self::Memo(memo) => memo.request.len() + memo.watched.size(),
             }
     }
 }

@@ -33,16 +33,23 @@ impl Histogram {
         self.sum.fetch_add(nanos, Ordering::Relaxed);
     }
 
-    /// In seconds.
-    pub(super) fn read(&self) -> Distribution {
+    /// Several as one, in seconds.
+    pub(super) fn read<'a>(of: impl Iterator<Item = &'a Self>) -> Distribution {
+        let (mut counts, mut nanos) = ([0; BOUNDS_US.len() + 1], 0_u64);
+        for histogram in of {
+            for (sum, count) in counts.iter_mut().zip(&histogram.counts) {
+                *sum += count.load(Ordering::Relaxed);
+            }
+            nanos = nanos.saturating_add(histogram.sum.load(Ordering::Relaxed));
+        }
         let mut count = 0;
-        let mut cumulative = self.counts.iter().map(|of| {
-            count += of.load(Ordering::Relaxed);
+        let mut cumulative = counts.iter().map(|of| {
+            count += of;
             count
         });
         let buckets = BOUNDS_US.iter().map(|bound| *bound as f64 / 1e6).zip(cumulative.by_ref()).collect();
         let _longer = cumulative.next();
-        Distribution { buckets, count, sum: self.sum.load(Ordering::Relaxed) as f64 / 1e9 }
+        Distribution { buckets, count, sum: nanos as f64 / 1e9 }
     }
 }
 
@@ -52,11 +59,11 @@ mod tests {
 
     #[test]
     fn a_time_on_a_bound_is_within_it() {
-        let histogram = Histogram::new();
-        for us in [100, 101, 250, 30_000_000, 31_000_000] {
-            histogram.add(Duration::from_micros(us));
+        let histograms = [Histogram::new(), Histogram::new()];
+        for (at, us) in [100, 101, 250, 30_000_000, 31_000_000].into_iter().enumerate() {
+            histograms[at % 2].add(Duration::from_micros(us));
         }
-        let read = histogram.read();
+        let read = Histogram::read(histograms.iter());
         assert_eq!(&read.buckets[..3], [(0.0001, 1), (0.00025, 3), (0.0005, 3)]);
         assert_eq!((read.buckets.last(), read.count), (Some(&(30.0, 4)), 5));
         assert!((read.sum - 61.000_451).abs() < 1e-9, "{}", read.sum);
