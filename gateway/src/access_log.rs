@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use shared::access_log::request_line::Answered;
 use shared::access_log::{Event, Refresh, RequestLine, line};
 use shared::config::AccessLogSettings;
 use tokio::sync::oneshot;
 
 use file::LogFile;
-pub(crate) use pending::{Details, Pending};
+pub(crate) use pending::{Pending, question};
 use queue::{Queue, Written};
 
 /// About as long as most lines.
@@ -143,7 +144,8 @@ impl AccessLog {
     /// Takes the line of a request, or drops and counts it. Never waits.
     pub(crate) fn record(&self, request: RequestLine<'_>) {
         let Some(open) = &self.open else { return };
-        let request = RequestLine { instance: Some(&open.instance), ..request };
+        let answer = Answered { instance: Some(&open.instance), ..request.answer };
+        let request = RequestLine { answer, ..request };
         let mut text = Vec::with_capacity(LINE_BYTES);
         match line::write_request(&request, &mut text) {
             Ok(()) if open.queue.push(&text, None) => {}

@@ -7,11 +7,11 @@ use std::sync::{Arc, Weak};
 use foldhash::fast::RandomState;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, Weighter};
+use shared::access_log::request_line::WrittenQuestion;
 use shared::cache::Levels;
 use shared::cache::levels::{Confirmed, StoredAt};
 use shared::model::{Directory, Document, Query};
 
-use crate::access_log::Details;
 use crate::near::{Near, Watched};
 use crate::represent::{Shape, Variant};
 
@@ -32,7 +32,8 @@ pub(crate) struct Understood {
     pub(crate) text: String,
     /// What tells the answer in this form from every other response.
     pub(crate) identity: Arc<[u8]>,
-    pub(crate) details: Arc<Details>,
+    /// As the access log has it.
+    pub(crate) logged: Option<WrittenQuestion>,
     /// Where its whole document may lie.
     pub(crate) at: StoredAt,
     /// What it is made of.
@@ -40,14 +41,15 @@ pub(crate) struct Understood {
 }
 
 impl Understood {
-    /// A question as resolved by what its caller may see of `all` stores, in one form.
+    /// A question as resolved by what its caller may see, in one form.
     pub(crate) fn new(
         levels: &Levels,
         near: &Near,
         (shape, variant): (Shape, Variant),
         query: Query,
         text: String,
-        (directory, all): (&Directory, &Directory),
+        directory: &Directory,
+        logged: Option<WrittenQuestion>,
     ) -> Self {
         let of_all = query.stores.len() == directory.stores().len();
         let confirmed = match (of_all, query.stores.len() <= FEW_STORES) {
@@ -59,7 +61,7 @@ impl Understood {
             at: levels.stored_at(&query, &text, confirmed),
             watched: near.watched(&query.stores, of_all, &text),
             identity: variant.identity(&text),
-            details: Arc::new(Details::new(&query, all)),
+            logged,
             query: Arc::new(query),
             shape,
             variant,
@@ -74,7 +76,10 @@ impl Understood {
 
     fn size(&self) -> usize {
         let stores = self.query.stores.iter().map(|store| store.len() + size_of::<String>());
-        let texts = self.text.len() + self.identity.len() + self.details.size() + self.at.size();
+        let texts = self.text.len()
+            + self.identity.len()
+            + self.logged.as_ref().map_or(0, WrittenQuestion::size)
+            + self.at.size();
         size_of::<Self>() + stores.sum::<usize>() + texts
     }
 }
@@ -161,7 +166,7 @@ pub(crate) mod tests {
         let (levels, near) = parts();
         let form = (shape(Document::Overview), Variant { format: Format::Json, gzip: true });
         let text = query.canonical();
-        Arc::new(Understood::new(&levels, &near, form, query, text, (directory, directory)))
+        Arc::new(Understood::new(&levels, &near, form, query, text, directory, None))
     }
 
     #[test]

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use shared::access_log::Outcome;
+use shared::access_log::request_line::WrittenQuestion;
 use shared::config::NearSettings;
 use shared::keys::Keys;
 use shared::runtime::now_ms;
@@ -140,8 +141,13 @@ impl Near {
         Watched::new([self.inner.keys.store_version(store_id)], false)
     }
 
-    /// The response that a request came to before, by what of the request decides.
-    pub(crate) fn of_request(&self, request: &[u8], now: i64) -> Option<Arc<Represented>> {
+    /// The response that a request came to before, by what of the request decides; with what was asked, as the access log
+    /// has it.
+    pub(crate) fn of_request(
+        &self,
+        request: &[u8],
+        now: i64,
+    ) -> Option<(Arc<Represented>, Option<WrittenQuestion>)> {
         let Some(Entry::Memo(memo)) = self.inner.responses.get(Key::of(MEMO, request), now) else {
             return None;
         };
@@ -157,7 +163,7 @@ impl Near {
         let right = now < memo.until && self.inner.epochs.is_right(&memo.watched, memo.epoch);
         right.then(|| {
             self.inner.counters.add(Count::hits, 1);
-            represented
+            (represented, memo.question.clone())
         })
     }
 
@@ -193,14 +199,21 @@ impl Near {
         }
     }
 
-    /// Remembers which response a request came to that began in `epoch`.
-    pub(crate) fn remember(&self, request: &[u8], represented: &Arc<Represented>, epoch: Option<Epoch>) {
+    /// Remembers which response a request came to that began in `epoch`, and what it asked, as the access log has it.
+    pub(crate) fn remember(
+        &self,
+        request: &[u8],
+        question: Option<WrittenQuestion>,
+        represented: &Arc<Represented>,
+        epoch: Option<Epoch>,
+    ) {
         let Some(epoch) = epoch else { return };
         let identity = represented.identity();
         let Some(kept) = self.kept(identity, now_ms()) else { return };
         if Arc::ptr_eq(&kept.represented, represented) {
             let memo = Memo {
                 request: request.into(),
+                question,
                 represented: Arc::downgrade(represented),
                 key: Key::of(RESPONSE, identity),
                 watched: kept.watched.clone(),
@@ -271,7 +284,7 @@ mod tests {
         let (bytes, entries) = near.size();
         assert!(bytes <= settings.bytes && entries < 10_000, "{bytes} bytes, {entries} entries");
         assert!(near.counters().dropped_for_room() > 10_000);
-        assert!(Arc::ptr_eq(&near.of_request(b"/v1/stores", now_ms()).unwrap(), &kept));
+        assert!(Arc::ptr_eq(&near.of_request(b"/v1/stores", now_ms()).unwrap().0, &kept));
     }
 
     #[test]
@@ -318,7 +331,7 @@ mod tests {
         represented.outcome = outcome;
         let represented = Arc::new(represented);
         near.keep_response(&represented, &near.watched(&[], false, "q"), epoch, now);
-        near.remember(request, &represented, epoch);
+        near.remember(request, None, &represented, epoch);
         represented
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{HeaderMap, HeaderName, Request};
+use shared::access_log::request_line::WrittenQuestion;
 use shared::answers::orders::Cursor;
 use shared::answers::parameters::{self, Asked, OrdersAsk, Route};
 use shared::model::{Ask, Day, Directory, Document, Query};
@@ -18,7 +19,7 @@ use crate::near::Epoch;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::represent::{self, Represented, Shape, Variant};
-use crate::{negotiate, order_pages};
+use crate::{access_log, negotiate, order_pages};
 
 /// A request that is a question. What a caller with a list of stores came to is not given to another by the text of the
 /// request alone: his scope is part of what is remembered.
@@ -40,13 +41,8 @@ impl<'a> Asking<'a> {
     /// The answer, if the very same was asked before and is near.
     pub(crate) fn near(&self) -> Option<Reply> {
         let now = now_ms();
-        self.app.near().of_request(&self.memo, now).map(|kept| self.reply(kept, true, now))
-    }
-
-    fn reply(&self, represented: Arc<Represented>, near: bool, now: i64) -> Reply {
-        let mut reply = represented.reply(self.request.headers(), near, now);
-        reply.to_list = self.caller.list().is_some();
-        reply
+        let (kept, question) = self.app.near().of_request(&self.memo, now)?;
+        Some(Reply { question, ..kept.reply(self.request.headers(), true, now) })
     }
 }
 
@@ -58,12 +54,14 @@ pub(crate) async fn answer(asking: Asking<'_>) -> Result<Reply, Problem> {
     let app = asking.app;
     // Before the directory is looked at: what changes from now on makes what follows outdated.
     let epoch = app.near().begin();
-    let (represented, near) = match asking.understand(epoch).await? {
+    let what = asking.understand(epoch).await?;
+    let question = what.asked().understood.logged.clone();
+    let (represented, near) = match what {
         What::Document(asked) => asked.document().await?,
         What::Page(asked, ask, days) => Box::pin(asked.page(ask, days)).await?,
     };
-    app.near().remember(&asking.memo, &represented, epoch);
-    Ok(asking.reply(represented, near, now_ms()))
+    app.near().remember(&asking.memo, question.clone(), &represented, epoch);
+    Ok(Reply { question, ..represented.reply(asking.request.headers(), near, now_ms()) })
 }
 
 /// What a request asks for.
@@ -73,7 +71,19 @@ enum What {
     Page(AskedIn, OrdersAsk, Vec<Day>),
 }
 
+impl What {
+    fn asked(&self) -> &AskedIn {
+        match self {
+            Self::Document(asked) | Self::Page(asked, ..) => asked,
+        }
+    }
+}
+
 impl Asking<'_> {
+    fn logged(&self, query: &Query, all: &Directory) -> Option<WrittenQuestion> {
+        access_log::question(self.request, &self.route, query, all, self.caller.list().is_some())
+    }
+
     async fn understand(&self, epoch: Option<Epoch>) -> Result<What, Problem> {
         let Self { app, caller, .. } = self;
         let asked_in = |understood, directory| AskedIn { app: (*app).clone(), understood, directory, epoch };
@@ -94,8 +104,9 @@ impl Asking<'_> {
                 let directory = caller.directory(&all);
                 let query = ask.resolve(&directory)?;
                 let text = query.canonical();
+                let logged = self.logged(&query, &all);
                 let understood =
-                    Understood::new(app.levels(), app.near(), form, query, text, (&directory, &all));
+                    Understood::new(app.levels(), app.near(), form, query, text, &directory, logged);
                 let understood = Arc::new(understood);
                 app.known().keep(&self.memo, &directory, &understood);
                 Ok(What::Document(asked_in(understood, directory)))
@@ -110,8 +121,9 @@ impl Asking<'_> {
                 let days = query.range.into_iter().flat_map(|range| store.days.within(range)).collect();
                 let cursor = ask.cursor.as_ref().map(ToString::to_string).unwrap_or_default();
                 let text = format!("orders&limit={}&cursor={cursor}&{}", ask.limit, query.canonical());
+                let logged = self.logged(&query, &directory);
                 let understood =
-                    Understood::new(app.levels(), app.near(), form, query, text, (&directory, &directory));
+                    Understood::new(app.levels(), app.near(), form, query, text, &directory, logged);
                 Ok(What::Page(asked_in(Arc::new(understood), directory), ask, days))
             }
         }

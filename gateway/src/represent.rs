@@ -18,7 +18,6 @@ use shared::entry;
 use shared::model::Document;
 use shared::model::query::{Granularity, ProductSort, SortOrder, StoreSort};
 
-use crate::access_log::Details;
 use crate::conditional;
 use crate::csv::Table;
 use crate::known::Understood;
@@ -149,7 +148,6 @@ pub(crate) struct Represented {
     computed_at: i64,
     last_modified: HeaderValue,
     timing: HeaderValue,
-    pub(crate) details: Arc<Details>,
     pub(crate) outcome: Outcome,
     pub(crate) confirmed_at: i64,
     pub(crate) soft: Duration,
@@ -201,7 +199,6 @@ pub(crate) fn represent(understood: &Understood, rules: u64, answer: Answer) -> 
         computed_at: answer.computed_at,
         last_modified,
         timing,
-        details: Arc::clone(&understood.details),
         outcome: answer.outcome,
         confirmed_at: answer.confirmed_at,
         soft: answer.soft,
@@ -217,12 +214,12 @@ impl Represented {
 
     /// Bytes that it takes.
     pub(crate) fn size(&self) -> usize {
-        self.body.len() + self.identity.len() + self.details.size() + size_of::<Self>()
+        self.body.len() + self.identity.len() + size_of::<Self>()
     }
 
     /// The response at a time, in milliseconds since 1970: 304 if the client has the body, else with it. `near` says
     /// that it was kept near.
-    pub(crate) fn reply(self: Arc<Self>, request: &HeaderMap, near: bool, now: i64) -> Reply {
+    pub(crate) fn reply(&self, request: &HeaderMap, near: bool, now: i64) -> Reply {
         let age = Duration::from_millis(u64::try_from(now.saturating_sub(self.confirmed_at)).unwrap_or(0));
         let outcome = if near { Outcome::Near } else { self.outcome };
         let mut response = Response::new(Full::default());
@@ -249,7 +246,7 @@ impl Represented {
             headers.insert(ETAG, self.tag.clone());
             *response.body_mut() = Full::new(self.body.clone());
         }
-        Reply { response, outcome, stale, answer: Some(self), to_list: false }
+        Reply { response, outcome, stale, question: None }
     }
 }
 
@@ -335,7 +332,7 @@ pub(crate) mod tests {
         let (levels, near) = crate::known::tests::parts();
         let text = query.canonical();
         let form = (shape(Document::Overview), variant);
-        let understood = Understood::new(&levels, &near, form, query, text, (&directory, &directory));
+        let understood = Understood::new(&levels, &near, form, query, text, &directory, None);
         represent(&understood, 1, answer).unwrap()
     }
 
@@ -358,8 +355,7 @@ pub(crate) mod tests {
             // A clock that goes slower than the warmer's.
             (-5, true, "0", "private, max-age=600, stale-while-revalidate=85800", "near"),
         ] {
-            let response =
-                Arc::clone(&kept).reply(&HeaderMap::new(), near, 1_000_000 + seconds * 1000).response;
+            let response = kept.reply(&HeaderMap::new(), near, 1_000_000 + seconds * 1000).response;
             let header = |name: HeaderName| response.headers()[name].to_str().unwrap();
             let shown = (header(AGE), header(CACHE_CONTROL), header(X_CACHE));
             assert_eq!(shown, (age, cache_control, x_cache), "{seconds}");
@@ -371,7 +367,7 @@ pub(crate) mod tests {
         let kept = Arc::new(represented(0));
         let status = |tag: &HeaderValue| {
             let request = HeaderMap::from_iter([(IF_NONE_MATCH, tag.clone())]);
-            Arc::clone(&kept).reply(&request, true, 0).response.status()
+            kept.reply(&request, true, 0).response.status()
         };
         // It is sent as it is, though the client takes gzip.
         assert_eq!(kept.tag, kept.known_as[1]);

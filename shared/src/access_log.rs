@@ -1,7 +1,7 @@
 //! The access log: what was asked and how it was answered, the one channel from the gateways back to the warmer. Writer
 //! and parser are here together; the format is described in `docs/access-log.md`.
 //!
-//! - [`record`]: requests and refreshes; [`RequestLine`]: a request as it is written; [`mod@line`]: their lines of JSON.
+//! - [`record`]: requests and refreshes; [`request_line`]: a request as it is written; [`mod@line`]: their lines of JSON.
 //! - [`combined`]: lines of nginx and Apache, read as the same events.
 //! - [`file_id`]: how a log file is told from another one at the same path.
 //!
@@ -11,7 +11,7 @@ pub mod combined;
 pub mod file_id;
 pub mod line;
 pub mod record;
-mod request_line;
+pub mod request_line;
 
 use sha2::{Digest as _, Sha256};
 

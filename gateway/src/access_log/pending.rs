@@ -7,7 +7,9 @@ use http::Request;
 use hyper::body::Body as _;
 use shared::access_log::RequestLine;
 use shared::access_log::record::{Kind, few_stores, limited_stores};
-use shared::model::{Day, Directory, Query};
+use shared::access_log::request_line::{Answered, Asker, Question, QuestionFields, WrittenQuestion};
+use shared::answers::parameters::Route;
+use shared::model::{Directory, Query};
 use shared::runtime::now_ms;
 
 use super::AccessLog;
@@ -17,29 +19,29 @@ use crate::reply::Reply;
 /// Status of a request whose client went away before there was an answer, as nginx has it.
 const CLIENT_GONE: u16 = 499;
 
-/// What a question came to, whoever asked it.
-#[derive(Debug)]
-pub(crate) struct Details {
-    /// Unless they are too many for any line.
-    stores: Option<Vec<String>>,
-    store_count: Option<u32>,
-    last_day: Option<Day>,
-}
-
-impl Details {
-    /// `directory` is that of all stores, whatever the caller may see: days are told relative to its last one.
-    pub(crate) fn new(query: &Query, directory: &Directory) -> Self {
-        Self {
-            stores: limited_stores(&query.stores).map(<[_]>::to_vec),
-            store_count: u32::try_from(query.stores.len()).ok(),
-            last_day: directory.last_day(),
-        }
-    }
-
-    /// Bytes that it takes beside itself.
-    pub(crate) fn size(&self) -> usize {
-        self.stores.iter().flatten().map(|store| store.len() + size_of::<String>()).sum()
-    }
+/// The part of its lines that a question has in common whoever asks it when, in these words. `directory` is that of all
+/// stores, whatever the caller may see: days are told relative to its last one. `to_list` says that he may not see all.
+pub(crate) fn question(
+    request: &Request<()>,
+    route: &Route,
+    query: &Query,
+    directory: &Directory,
+    to_list: bool,
+) -> Option<WrittenQuestion> {
+    let named = request.uri().query().unwrap_or_default();
+    // A question that names stores says so itself.
+    let limited = to_list && !named.contains("stores=");
+    let stores = if limited { limited_stores(&query.stores) } else { few_stores(&query.stores) };
+    let fields = QuestionFields {
+        kind: Some(route.kind()),
+        stores,
+        limited,
+        store_count: u32::try_from(query.stores.len()).ok(),
+        last_day: directory.last_day(),
+        ..QuestionFields::of_target(request.uri().path(), named)
+    };
+    // Texts and numbers can always be written; if not, the line has what the request says.
+    fields.written().ok()
 }
 
 /// A record that is not complete yet.
@@ -63,17 +65,15 @@ impl<'a> Pending<'a> {
         let path = request.uri().path();
         let logged = log.is_on() && !auth::is_free(path);
         let line = logged.then(|| {
-            let mut line = RequestLine {
+            let asker = Asker {
                 time: now_ms(),
                 request_id: Some(request_id),
                 token: identity.id(),
                 method: request.method().as_str(),
-                kind,
-                status: CLIENT_GONE,
-                ..RequestLine::default()
             };
-            line.set_target(path, request.uri().query().unwrap_or_default());
-            line
+            let target = QuestionFields::of_target(path, request.uri().query().unwrap_or_default());
+            let question = Question::Fields(QuestionFields { kind, ..target });
+            RequestLine { asker, question, answer: Answered { status: CLIENT_GONE, ..Answered::default() } }
         });
         Self { log, started, line }
     }
@@ -81,22 +81,19 @@ impl<'a> Pending<'a> {
     /// Records what the request came to, and how long it took.
     pub(crate) fn answered(&mut self, reply: &Reply, took: Duration) {
         let Some(mut line) = self.line.take() else { return };
-        line.status = reply.response.status().as_u16();
-        line.bytes = reply.response.body().size_hint().exact().unwrap_or(0);
-        (line.outcome, line.stale) = (reply.outcome, reply.stale);
-        if let Some(details) = reply.details() {
-            // A question that names stores says so itself.
-            line.limited = reply.to_list && !line.query.contains("stores=");
-            let named = details.stores.as_deref();
-            line.stores = if line.limited { named } else { named.and_then(few_stores) };
-            line.store_count = details.store_count;
-            line.last_day = details.last_day;
-        }
-        self.record(line, took);
+        line.answer = Answered {
+            status: reply.response.status().as_u16(),
+            outcome: reply.outcome,
+            stale: reply.stale,
+            bytes: reply.response.body().size_hint().exact().unwrap_or(0),
+            ..line.answer
+        };
+        let written = reply.question.as_ref().map(Question::Written);
+        self.record(RequestLine { question: written.unwrap_or(line.question), ..line }, took);
     }
 
     fn record(&self, mut line: RequestLine<'_>, took: Duration) {
-        line.duration_us = u64::try_from(took.as_micros()).ok();
+        line.answer.duration_us = u64::try_from(took.as_micros()).ok();
         self.log.record(line);
     }
 }

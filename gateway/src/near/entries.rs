@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use shared::access_log::request_line::WrittenQuestion;
 use shared::cells::{DayCell, ProductCell, ProductRow, Sums};
 use shared::diagnosis::Partial;
 use shared::model::{DataVersion, Day, DayRange};
@@ -84,6 +85,8 @@ pub(super) struct KeptResponse {
 pub(super) struct Memo {
     /// The request: what of it decides.
     pub(super) request: Box<[u8]>,
+    /// As the access log has it.
+    pub(super) question: Option<WrittenQuestion>,
     /// Kept alive by its own entry alone, so that its bytes count once.
     pub(super) represented: Weak<Represented>,
     /// Of that entry.
@@ -122,7 +125,10 @@ impl Entry {
             + match self {
                 Self::Piece(kept) => kept.store_id.len() + kept.watched.size() + kept.piece.size(),
                 Self::Response(kept) => kept.represented.size() + kept.watched.size(),
-                Self::Memo(memo) => memo.request.len() + memo.watched.size(),
+                Self::Memo(memo) => {
+                    let question = memo.question.as_ref().map_or(0, WrittenQuestion::size);
+                    memo.request.len() + memo.watched.size() + question
+                }
             }
     }
 }

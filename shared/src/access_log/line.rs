@@ -5,7 +5,8 @@ use std::io::Write as _;
 use serde::Serialize;
 
 use super::record::Event;
-use super::{LineError, MAX_LINE_BYTES, RequestLine, VERSION};
+use super::request_line::{Question, RequestLine};
+use super::{LineError, MAX_LINE_BYTES, VERSION};
 
 /// Adds an event's line, with its end, to `out`.
 ///
@@ -14,7 +15,7 @@ use super::{LineError, MAX_LINE_BYTES, RequestLine, VERSION};
 pub fn write(event: &Event, out: &mut Vec<u8>) -> Result<(), LineError> {
     match event {
         Event::Request(request) => write_request(&request.into(), out),
-        Event::Refresh(refresh) => write_object("refresh", refresh, out),
+        Event::Refresh(refresh) => write_object("refresh", out, |out| add_fields(refresh, out)),
     }
 }
 
@@ -23,26 +24,46 @@ pub fn write(event: &Event, out: &mut Vec<u8>) -> Result<(), LineError> {
 /// # Errors
 /// As [`write()`].
 pub fn write_request(request: &RequestLine<'_>, out: &mut Vec<u8>) -> Result<(), LineError> {
-    write_object("request", request, out)
+    let RequestLine { asker, question, answer } = request;
+    write_object("request", out, |out| {
+        add_fields(asker, out)?;
+        match question {
+            Question::Fields(fields) => add_fields(fields, out)?,
+            Question::Written(written) => out.extend_from_slice(written.text().as_bytes()),
+        }
+        add_fields(answer, out)
+    })
 }
 
-fn write_object<T: Serialize>(kind: &str, record: &T, out: &mut Vec<u8>) -> Result<(), LineError> {
+fn write_object(
+    kind: &str,
+    out: &mut Vec<u8>,
+    fields: impl FnOnce(&mut Vec<u8>) -> Result<(), LineError>,
+) -> Result<(), LineError> {
     let start = out.len();
-    let written = write!(out, "{{\"v\":{VERSION},\"type\":\"{kind}\"").map_err(serde_json::Error::io);
-    let at = out.len();
-    if let Err(error) = written.and_then(|()| serde_json::to_writer(&mut *out, record)) {
+    let begun = write!(out, "{{\"v\":{VERSION},\"type\":\"{kind}\"");
+    let begun = begun.map_err(|error| LineError::malformed(0, error.to_string()));
+    let written = begun.and_then(|()| fields(out));
+    out.extend_from_slice(b"}\n");
+    let written = written.and_then(|()| {
+        let length = out.len() - start - 1;
+        if length > MAX_LINE_BYTES { Err(LineError::TooLong) } else { Ok(()) }
+    });
+    if written.is_err() {
         out.truncate(start);
-        return Err(LineError::malformed(0, error.to_string()));
     }
-    // The record's own fields go on in the same object.
+    written
+}
+
+/// Adds the fields of a record, each with a comma before it.
+pub(super) fn add_fields<T: Serialize>(record: &T, out: &mut Vec<u8>) -> Result<(), LineError> {
+    let at = out.len();
+    serde_json::to_writer(&mut *out, record).map_err(|error| LineError::malformed(0, error.to_string()))?;
+    // They go on in an object that was begun before, and will be ended later.
     if let Some(brace) = out.get_mut(at) {
         *brace = b',';
     }
-    if out.len() - start > MAX_LINE_BYTES {
-        out.truncate(start);
-        return Err(LineError::TooLong);
-    }
-    out.push(b'\n');
+    out.pop();
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::RequestLine;
+use super::request_line::QuestionFields;
 use crate::answers::parameters::{self, Asked, ParametersError, Route};
 use crate::model::Day;
 use crate::model::query::MAX_STORES;
@@ -97,7 +97,7 @@ impl Outcome {
 /// A kind of document, one of [`Route::KINDS`].
 pub type Kind = &'static str;
 
-/// A request and its answer. It is written as its [`RequestLine`].
+/// A request and its answer. It is written as its [`super::RequestLine`].
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Request {
     /// When it came, milliseconds since 1970.
@@ -221,9 +221,8 @@ impl Event {
 impl Request {
     /// Sets path and query, cut to [`super::MAX_TARGET_BYTES`].
     pub fn set_target(&mut self, path: &str, query: &str) {
-        let mut line = RequestLine::default();
-        line.set_target(path, query);
-        (self.path, self.query, self.cut) = (line.path.to_owned(), line.query.to_owned(), line.cut);
+        let target = QuestionFields::of_target(path, query);
+        (self.path, self.query, self.cut) = (target.path.to_owned(), target.query.to_owned(), target.cut);
     }
 
     /// Sets what the question came to.
