@@ -148,6 +148,9 @@ impl Near {
         request: &[u8],
         now: i64,
     ) -> Option<(Arc<Represented>, Option<WrittenQuestion>)> {
+        if !self.inner.enabled {
+            return None;
+        }
         let Some(Entry::Memo(memo)) = self.inner.responses.get(Key::of(MEMO, request), now) else {
             return None;
         };
@@ -193,6 +196,9 @@ impl Near {
     }
 
     fn kept(&self, identity: &[u8], now: i64) -> Option<Arc<KeptResponse>> {
+        if !self.inner.enabled {
+            return None;
+        }
         match self.inner.responses.get(Key::of(RESPONSE, identity), now) {
             Some(Entry::Response(kept)) if *kept.represented.identity() == *identity => Some(kept),
             _ => None,

@@ -2,6 +2,9 @@
 //! (L4). Both make it here, so both make the same.
 
 use schemars::JsonSchema;
+use std::fmt::Write as _;
+
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -53,14 +56,17 @@ pub fn json_body(data: &str, meta: &Meta) -> Result<String, EncodeError> {
 /// The strong entity tag of a representation; gzip is one of its own.
 #[must_use]
 pub fn entity_tag(question: &str, rules: u64, data_version: &str, media_type: &str, gzip: bool) -> String {
-    let rules = format!("{rules:x}");
-    let gzip = if gzip { "true" } else { "false" };
-    let identity = [question, &rules, data_version, media_type, gzip].join("\n");
+    let mut identity = String::with_capacity(question.len() + data_version.len() + media_type.len() + 32);
+    identity.push_str(question);
+    // A String takes all that is written.
+    let _ = write!(identity, "\n{rules:x}\n");
+    identity.extend([data_version, "\n", media_type, "\n", if gzip { "true" } else { "false" }]);
     let hash = xxh3_128(identity.as_bytes());
-    // In halves: several times as fast as the whole.
-    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
-    let (upper, lower) = ((hash >> 64) as u64, hash as u64);
-    format!("\"{upper:016x}{lower:016x}\"")
+    let mut tag = String::with_capacity(2 + 2 * size_of_val(&hash));
+    tag.push('"');
+    HEXLOWER.encode_append(&hash.to_be_bytes(), &mut tag);
+    tag.push('"');
+    tag
 }
 
 /// A JSON body as it is sent.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
@@ -46,9 +47,7 @@ impl std::iter::Sum for DataVersion {
 
 impl fmt::Display for DataVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // In halves: several times as fast as the whole.
-        #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
-        let (upper, lower) = ((self.0 >> 64) as u64, self.0 as u64);
-        write!(f, "{upper:016x}{lower:016x}")
+        // Every answer has it: several times as fast as the standard library's digits.
+        HEXLOWER.encode_display(&self.0.to_be_bytes()).fmt(f)
     }
 }

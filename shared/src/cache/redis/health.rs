@@ -27,8 +27,9 @@ pub struct CacheHealth {
     pub breaker: Option<BreakerStatus>,
 }
 
-/// Counts of reads.
+/// Counts of a thread's reads.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(super) struct Counts {
     hits: AtomicU64,
     misses: AtomicU64,
@@ -96,11 +97,13 @@ impl RedisCache {
     /// How it does.
     #[must_use]
     pub fn health(&self) -> CacheHealth {
-        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let sum = |of: fn(&Counts) -> &AtomicU64| {
+            self.counts.iter().map(|counts| of(counts).load(Ordering::Relaxed)).sum()
+        };
         CacheHealth {
-            hits: count(&self.counts.hits),
-            misses: count(&self.counts.misses),
-            unavailable: count(&self.counts.unavailable),
+            hits: sum(|counts| &counts.hits),
+            misses: sum(|counts| &counts.misses),
+            unavailable: sum(|counts| &counts.unavailable),
             breaker: self.guard().map(Guard::status),
         }
     }
@@ -162,7 +165,7 @@ impl RedisCache {
 
     #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
     pub(super) async fn ping_within(&self, limit: Duration) -> Result<(), CacheError> {
-        let mut connection = self.small()?;
+        let mut connection = self.small()?.connection;
         let command = redis::cmd("PING");
         let query = command.query_async::<String>(&mut connection);
         in_time(limit, query).await.map_err(|_| {
