@@ -1,5 +1,6 @@
 """Questions of a chain's managers, and the access log that they leave."""
 import datetime
+import itertools
 import json
 import random
 import urllib.parse
@@ -21,12 +22,13 @@ def different(count, stores, seed):
     return list(found)
 
 
-def composed(count, stores, seed):
-    """Overviews of three random stores, a month and the month before."""
-    choice = random.Random(seed)
+def composed(stores, seed, parts):
+    """Overviews of three stores, a month and the month before: all that there are, each once, shuffled and dealt out."""
     start = LAST_DAY - datetime.timedelta(days=29)
-    return [f"/v1/metrics/overview?stores={','.join(choice.sample(stores, 3))}&from={start}&to={LAST_DAY}"
-            for _ in range(count)]
+    every = [f"/v1/metrics/overview?stores={','.join(three)}&from={start}&to={LAST_DAY}"
+             for three in itertools.combinations(stores, 3)]
+    random.Random(seed).shuffle(every)
+    return [every[part::parts] for part in range(parts)]
 
 
 def zipf(paths, count, seed):

@@ -9,9 +9,9 @@ mod orders;
 
 use std::io::{Read, Write};
 
-use flate2::Compression;
-use flate2::bufread::{GzDecoder, MultiGzDecoder};
+use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -33,6 +33,8 @@ const CODEC_GZIP_BODY: u8 = 3;
 const CODECS: [u8; 3] = [CODEC_GZIP_MESSAGEPACK, CODEC_PLAIN_BODY, CODEC_GZIP_BODY];
 const PREAMBLE: usize = 12;
 
+/// The largest window that gzip has.
+const WINDOW_BITS: u8 = 15;
 /// gzip level: the knee of the measured curve, see "Compression" in `docs/performance.md`.
 const COMPRESSION: u32 = 2;
 
@@ -293,14 +295,17 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], expected: &Expected<'_>) -> Res
     if codec != CODEC_GZIP_MESSAGEPACK {
         return Err(Damage::Format);
     }
-    let mut inflated = Vec::with_capacity(usize::try_from(stored.inflated).map_err(|_| Damage::TooLarge)?);
-    // One byte more than announced shows a payload that lies about its size.
-    GzDecoder::new(payload)
-        .take(stored.inflated + 1)
-        .read_to_end(&mut inflated)
+    let announced = usize::try_from(stored.inflated).map_err(|_| Damage::TooLarge)?;
+    // At once and whole, so that nothing goes through a window. One byte more shows a payload that lies about its size.
+    let mut inflated = Vec::with_capacity(announced.saturating_add(1));
+    let status = Decompress::new_gzip(WINDOW_BITS)
+        .decompress_vec(payload, &mut inflated, FlushDecompress::Finish)
         .map_err(|_| Damage::Malformed)?;
-    if inflated.len() as u64 != stored.inflated {
+    if inflated.len() > announced {
         return Err(Damage::TooLarge);
+    }
+    if status != Status::StreamEnd || inflated.len() < announced {
+        return Err(Damage::Malformed);
     }
     let value = rmp_serde::from_slice(&inflated).map_err(|_| Damage::Malformed)?;
     Ok((stored.header, value))

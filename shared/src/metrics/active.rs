@@ -17,7 +17,9 @@ impl ActiveDays {
     /// Numbers the active products of a store's days.
     #[must_use]
     pub fn new(days: &StoreDays) -> Self {
-        let mut index = TextIndex::default();
+        // Most products are sold on many days.
+        let largest = days.values().map(|cell| cell.active.keys.len()).max().unwrap_or(0);
+        let mut index = TextIndex::with_capacity(2 * largest);
         let numbers = days
             .iter()
             .map(|(day, cell)| {
