@@ -17,9 +17,9 @@ impl ActiveDays {
     /// Numbers the active products of a store's days.
     #[must_use]
     pub fn new(days: &StoreDays) -> Self {
-        // Most products are sold on many days.
+        // Most products are sold on many days: room for those of ten busy ones is mostly enough.
         let largest = days.values().map(|cell| cell.active.keys.len()).max().unwrap_or(0);
-        let mut index = TextIndex::with_capacity(2 * largest);
+        let mut index = TextIndex::with_capacity(largest * days.len().min(10));
         let numbers = days
             .iter()
             .map(|(day, cell)| {
