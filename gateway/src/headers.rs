@@ -55,7 +55,6 @@ pub(crate) fn finish<B>(access: &Access, request: &Request<()>, response: &mut R
     }
 }
 
-/// A question of a browser whether a page of another origin may ask.
 /// What else decides which response a request gets, beside its method and target.
 fn varies(document: bool, tokens: bool, origins: bool) -> Option<&'static str> {
     match (document, tokens, origins) {
@@ -70,6 +69,7 @@ fn varies(document: bool, tokens: bool, origins: bool) -> Option<&'static str> {
     }
 }
 
+/// A question of a browser whether a page of another origin may ask.
 fn is_preflight(request: &Request<()>) -> bool {
     *request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
