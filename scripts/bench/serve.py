@@ -64,7 +64,6 @@ function request()
   at = at % #requests + 1
   return requests[at]
 end
-local bad = 0
 function done(summary, latency)
   io.write(string.format("RESULT %d %d %d %d %d %d %d %d\\n", summary.requests, summary.duration, summary.errors.status,
     summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,

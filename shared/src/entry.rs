@@ -444,4 +444,20 @@ mod tests {
         assert_eq!(damage(&whole, Expected { rules: 8, ..EXPECTED }), Damage::OtherRules);
         assert_eq!(decode::<u64>(&whole, &EXPECTED).unwrap_err(), Damage::Malformed);
     }
+
+    #[test]
+    fn a_payload_that_lies_about_its_size_is_a_miss() {
+        let payload = canonical_bytes(&vec!["x".repeat(5000)]).unwrap();
+        let (packed, size) = (gzip(&payload).unwrap(), payload.len() as u64);
+        let read = |inflated, packed: &[u8]| {
+            let kind = EXPECTED.kind;
+            let whole = assemble(kind, CODEC_GZIP_MESSAGEPACK, header(), inflated, packed).unwrap();
+            decode::<Vec<String>>(&whole, &EXPECTED).map(|(_, value)| value[0].len())
+        };
+        assert_eq!(read(size, &packed), Ok(5000));
+        assert_eq!(read(size - 1, &packed), Err(Damage::TooLarge));
+        assert_eq!(read(0, &packed), Err(Damage::TooLarge));
+        assert_eq!(read(size + 1, &packed), Err(Damage::Malformed));
+        assert_eq!(read(size, &packed[..packed.len() - 9]), Err(Damage::Malformed));
+    }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -184,21 +184,10 @@ impl PostgresServer {
             "-c",
             "max_wal_size=4GB",
         ];
-        let mut process = Supervised::start(&program, &args, self.folder.path(), "QUIT", self.user);
-        let start = Instant::now();
-        loop {
-            if let Some(failure) = process.ended() {
-                return Err(failure);
-            }
-            if connect(&self.url("postgres")).await.is_ok() {
-                self.process = Some(process);
-                return Ok(());
-            }
-            if start.elapsed() > START_LIMIT {
-                return Err(format!("no answer within {START_LIMIT:?}"));
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let process = Supervised::start(&program, &args, self.folder.path(), "QUIT", self.user);
+        let url = self.url("postgres");
+        self.process = Some(process.ready(START_LIMIT, async || connect(&url).await.is_ok()).await?);
+        Ok(())
     }
 }
 

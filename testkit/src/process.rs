@@ -6,6 +6,9 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::wait::holds_within;
 
 /// A shell holds the server and reads a pipe whose other end only the test process has. When that process is gone,
 /// however it went, the pipe ends, and the shell stops the server and removes its folder; the word `stop` stops it
@@ -68,8 +71,27 @@ impl Supervised {
         Self { shell, log }
     }
 
+    /// The server once it answers; what it wrote if it ends, or does not answer within `limit`.
+    pub(crate) async fn ready(
+        mut self,
+        limit: Duration,
+        mut answers: impl AsyncFnMut() -> bool,
+    ) -> Result<Self, String> {
+        let mut failure = None;
+        let settled = holds_within(limit, &mut async || {
+            failure = self.ended();
+            failure.is_some() || answers().await
+        })
+        .await;
+        match failure {
+            Some(failure) => Err(failure),
+            None if settled => Ok(self),
+            None => Err(format!("no answer within {limit:?}")),
+        }
+    }
+
     /// What it wrote, if it has ended.
-    pub(crate) fn ended(&mut self) -> Option<String> {
+    fn ended(&mut self) -> Option<String> {
         let status = self.shell.try_wait().ok().flatten()?;
         Some(format!("{status}: {}", std::fs::read_to_string(&self.log).unwrap_or_default()))
     }

@@ -128,21 +128,10 @@ impl RedisServer {
         args.push(folder.display().to_string());
         args.extend(["--save", "", "--appendonly", "no", "--daemonize", "no"].map(str::to_owned));
         args.extend(self.args.iter().cloned());
-        let mut process = Supervised::start(&program, &args, folder, "KILL", None);
-        let start = std::time::Instant::now();
-        loop {
-            if let Some(failure) = process.ended() {
-                return Err(failure);
-            }
-            if answers(self.port).await {
-                self.process = Some(process);
-                return Ok(());
-            }
-            if start.elapsed() > START_LIMIT {
-                return Err(format!("no answer within {START_LIMIT:?}"));
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let process = Supervised::start(&program, &args, folder, "KILL", None);
+        let port = self.port;
+        self.process = Some(process.ready(START_LIMIT, async || answers(port).await).await?);
+        Ok(())
     }
 }
 

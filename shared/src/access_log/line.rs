@@ -180,6 +180,17 @@ mod tests {
     }
 
     #[test]
+    fn a_question_that_was_written_before_makes_the_same_line() {
+        let request = request();
+        let fields = RequestLine::from(&request);
+        let Question::Fields(question) = fields.question else { panic!() };
+        let written = question.written().unwrap();
+        let mut again = Vec::new();
+        write_request(&RequestLine { question: Question::Written(&written), ..fields }, &mut again).unwrap();
+        assert_eq!(String::from_utf8(again).unwrap(), line(&Event::Request(request)));
+    }
+
+    #[test]
     fn reads_what_others_write() {
         let read = |line: &str| parse_line(line.as_bytes());
         let Ok(Event::Request(request)) = read(

@@ -76,23 +76,17 @@ impl Default for RedisSettings {
 /// Slots per round trip of a bulk read: about a megabyte of cells.
 const SLOTS_PER_ROUND_TRIP: usize = 256;
 
-/// Small reads of a thread that are on their way at the same time. More wait before their time limit begins: a burst of
-/// requests is no sign that Redis is slow. Whoever asks bounds how many wait.
+/// Small reads that are on their way at the same time. More wait before their time limit begins: a burst of requests is no
+/// sign that Redis is slow. Whoever asks bounds how many wait.
 const SMALL_READS: usize = 256;
-
-/// How a thread makes its small reads.
-#[derive(Clone)]
-struct SmallReads {
-    connection: ConnectionManager,
-    places: Arc<Semaphore>,
-}
 
 /// A Redis server.
 #[derive(Clone)]
 pub struct RedisCache {
     /// One per thread that reads, made with its first read: answers wake nobody on another core.
-    small: Arc<ThreadLocal<SmallReads>>,
+    small: Arc<ThreadLocal<ConnectionManager>>,
     small_config: ConnectionManagerConfig,
+    small_places: Arc<Semaphore>,
     bulk: ConnectionManager,
     writers: Pool<Writers>,
     client: Client,
@@ -131,6 +125,7 @@ impl RedisCache {
         Ok(Self {
             small: Arc::default(),
             small_config: config.clone(),
+            small_places: Arc::new(Semaphore::new(SMALL_READS)),
             bulk: manager()?,
             writers,
             client,
@@ -147,14 +142,11 @@ impl RedisCache {
         Self { fence: Some(Arc::new(fence)), ..self.clone() }
     }
 
-    /// This thread's way to make small reads.
-    fn small(&self) -> RedisResult<SmallReads> {
-        let small = || {
-            let (client, config) = (self.client.clone(), self.small_config.clone());
-            let connection = ConnectionManager::new_lazy_with_config(client, config)?;
-            Ok(SmallReads { connection, places: Arc::new(Semaphore::new(SMALL_READS)) })
-        };
-        self.small.get_or_try(small).cloned()
+    /// This thread's connection for small reads.
+    fn small(&self) -> RedisResult<ConnectionManager> {
+        let manager =
+            || ConnectionManager::new_lazy_with_config(self.client.clone(), self.small_config.clone());
+        self.small.get_or_try(manager).cloned()
     }
 
     fn bulk_limit(&self, slots: usize) -> Duration {
@@ -162,17 +154,14 @@ impl RedisCache {
     }
 
     pub(super) async fn read(&self, slots: &[Slot], patience: Patience) -> Vec<Read<Bytes>> {
-        let (connection, limit, _place) = match patience {
-            Patience::Small => match self.small() {
-                // They are never closed.
-                Ok(small) => (
-                    Ok(small.connection),
-                    self.settings.command_timeout,
-                    small.places.acquire_owned().await.ok(),
-                ),
-                Err(error) => (Err(error), self.settings.command_timeout, None),
-            },
+        let (connection, limit, places) = match patience {
+            Patience::Small => (self.small(), self.settings.command_timeout, Some(&self.small_places)),
             Patience::Bulk => (Ok(self.bulk.clone()), self.bulk_limit(slots.len()), None),
+        };
+        let _place = match places {
+            // It is never closed.
+            Some(places) => places.acquire().await.ok(),
+            None => None,
         };
         // Pinned here: handed on by value, it would be in the future of each function that it goes through.
         let read = std::pin::pin!(read_all(connection, slots));

@@ -165,7 +165,7 @@ impl RedisCache {
 
     #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
     pub(super) async fn ping_within(&self, limit: Duration) -> Result<(), CacheError> {
-        let mut connection = self.small()?.connection;
+        let mut connection = self.small()?;
         let command = redis::cmd("PING");
         let query = command.query_async::<String>(&mut connection);
         in_time(limit, query).await.map_err(|_| {

@@ -175,9 +175,8 @@ async fn an_address_that_is_none() {
 
 #[tokio::test]
 async fn a_statement_that_takes_too_long() {
-    let view = "CREATE VIEW slow AS SELECT 'o'::text AS order_id, 's'::text AS store_id, \
-                timestamp '2026-03-01' AS ordered_at FROM (SELECT pg_sleep(30)) AS wait";
-    let (source, _client) = source_after(view, |settings| {
+    let table = "CREATE TABLE slow (order_id text, store_id text, ordered_at timestamp)";
+    let (source, client) = source_after(table, |settings| {
         settings.table = "slow".to_owned();
         settings.columns = [Column::OrderId, Column::StoreId, Column::OrderedAt]
             .map(|column| (column, vec![column.name().to_owned()]))
@@ -185,6 +184,8 @@ async fn a_statement_that_takes_too_long() {
         settings.statement_timeout = std::time::Duration::from_millis(100);
     })
     .await;
+    // Whoever reads waits for as long as this transaction lasts.
+    client.batch_execute("BEGIN; LOCK TABLE slow IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let error = source.directory().await.unwrap_err();
     assert_eq!(error.kind(), SourceErrorKind::Timeout);
     tells(&error.to_string(), &["statement timeout", "postgres.statement_timeout"]);
