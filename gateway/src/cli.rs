@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use shared::cache::{Cache, Levels, RedisCache};
+use shared::cache::{Cache, Levels, Monitor, RedisCache};
 use shared::config::{ListenAddress, Settings};
 use shared::keys::Keys;
 use shared::runtime::program::SettingsSource;
@@ -103,7 +103,7 @@ async fn run(settings: &Settings, origin: &Origin, tls: Option<Tls>) -> anyhow::
         Err(error) => return Err(error.into()),
     };
     let source = PostgresSource::guarded(&settings.postgres)?;
-    let cache = RedisCache::connect(&settings.redis)?.guarded();
+    let cache = RedisCache::connect(&settings.redis)?.guarded().monitored(&Monitor::default(), None);
     let keys = Keys::new(&settings.prefix);
     let fingerprint = settings.rules.fingerprint();
     let levels = Levels::new(Cache::Redis(cache), keys, fingerprint, settings.ttl, settings.max_inflated);

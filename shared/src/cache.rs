@@ -17,7 +17,10 @@ use crate::keys::Slot;
 pub use error::{CacheError, CacheErrorKind};
 pub use levels::{Levels, StoredAnswer};
 pub use memory::MemoryCache;
-pub use redis::{CacheHealth, Fence, KeyFacts, KeyType, RedisCache, RedisSettings};
+pub use redis::{
+    CacheHealth, Fence, KeyFacts, KeyType, Monitor, MonitorState, MonitorStatus, RedisCache, RedisSettings,
+    ServerFacts, Warning, WarningKind,
+};
 pub use ttl::Ttl;
 pub use watch::{Change, Told};
 pub use write::Write;

@@ -216,6 +216,16 @@ impl Keys {
         format!("{}status:warmer:", self.prefix)
     }
 
+    /// What is written only to see whether it can be read; `by` tells its writers apart.
+    #[must_use]
+    pub fn proof(&self, by: &str) -> String {
+        format!("{}{}", self.proofs(), utf8_percent_encode(by, ESCAPED))
+    }
+
+    fn proofs(&self) -> String {
+        format!("{}proof:", self.prefix)
+    }
+
     /// What the keys of all whole documents begin with.
     #[must_use]
     pub fn answers(&self) -> String {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::certificates::{Authority, Certificate};
@@ -116,6 +116,23 @@ impl RedisServer {
         let mut answer = [0; 5];
         stream.read_exact(&mut answer).await.expect("redis answers");
         assert_eq!(&answer, b"+OK\r\n", "FLUSHALL");
+    }
+
+    /// What the server answers to commands on one connection, the first line of each.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn says(&self, commands: &[&str]) -> Vec<String> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("redis answers");
+        let mut stream = BufReader::new(stream);
+        let mut answers = Vec::new();
+        for command in commands {
+            stream.write_all(format!("{command}\r\n").as_bytes()).await.expect("redis reads");
+            let mut answer = String::new();
+            stream.read_line(&mut answer).await.expect("redis answers");
+            answers.push(answer.trim_end().to_owned());
+        }
+        answers
     }
 
     async fn try_start(&mut self) -> Result<(), String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use shared::cache::{Cache, Patience, Read, Write};
+use shared::cache::{Cache, Monitor, MonitorStatus, Patience, Read, Write};
 use shared::config::WarmSettings;
 use shared::keys::Keys;
 use shared::runtime::process::{self, ProcessUse};
@@ -48,12 +48,16 @@ pub struct Status {
     pub memory_bytes: u64,
     /// Counts since the start.
     pub counts: Counts,
+    /// Redis, as the monitor found it.
+    #[serde(default)]
+    pub redis: MonitorStatus,
 }
 
 /// Tells how this warmer is.
 #[derive(Debug)]
 pub struct Reporter {
     progress: Progress,
+    monitor: Monitor,
     started_at: i64,
     host: String,
     /// The name under which it is published, once that is known.
@@ -65,13 +69,25 @@ impl Reporter {
     #[must_use]
     pub fn new(progress: Progress, now: i64) -> Self {
         let host = process::host_name();
-        Self { progress, started_at: now, instance: Mutex::new(host.clone()), host }
+        Self {
+            progress,
+            monitor: Monitor::default(),
+            started_at: now,
+            instance: Mutex::new(host.clone()),
+            host,
+        }
     }
 
     /// What the daemon counts.
     #[must_use]
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// What is found of Redis.
+    #[must_use]
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
     }
 
     /// The status at `now`, milliseconds since 1970.
@@ -93,6 +109,7 @@ impl Reporter {
             version: VERSION.to_owned(),
             memory_bytes: ProcessUse::now().map_or(0, |used| used.memory),
             counts,
+            redis: self.monitor.status(),
         }
     }
 
@@ -155,6 +172,7 @@ pub async fn publish(cache: &Cache, keys: &Keys, settings: &WarmSettings, report
         reporter.instance(|name| *name = numbered(&wanted, number));
         if let Err(error) = put(cache, keys, settings, reporter).await {
             tracing::debug!(error = %error, "the status could not be published");
+            reporter.monitor().doubt();
         }
         let turns = async {
             while reporter.turn() == told {

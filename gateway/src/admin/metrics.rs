@@ -245,6 +245,7 @@ fn of_redis(health: &CacheHealth) -> Vec<Metric> {
             Metric::counter("redis_probes_failed_total", "PINGs without an answer.", breaker.probe_failures),
         ]);
     }
+    table.extend(health.monitor.iter().flat_map(metrics::of_redis));
     table
 }
 

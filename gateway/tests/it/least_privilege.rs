@@ -5,7 +5,6 @@ use bytes::Bytes;
 use shared::cache::{Cache, Levels, Patience, Read};
 use shared::keys::{DEFAULT_PREFIX, Keys, Slot};
 use testkit::{PostgresServer, RedisServer};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::fixture::{self, Gateway};
 
@@ -17,19 +16,6 @@ fn documented(begin: &str) -> &'static str {
     let line = lines.next().unwrap_or_else(|| panic!("docs/least-privilege.md has no line {begin} …"));
     assert!(lines.next().is_none(), "more than one line {begin} …");
     line
-}
-
-/// What Redis answers to commands on one connection, one line each.
-async fn redis_says(server: &RedisServer, commands: &[&str]) -> Vec<String> {
-    let mut stream = BufReader::new(tokio::net::TcpStream::connect(server.address()).await.unwrap());
-    let mut answers = Vec::new();
-    for command in commands {
-        stream.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_line(&mut answer).await.unwrap();
-        answers.push(answer.trim_end().to_owned());
-    }
-    answers
 }
 
 fn levels(cache: Cache) -> Levels {
@@ -48,7 +34,7 @@ async fn the_documented_rights_are_enough_and_no_more() {
     fixture::warm(&owner, &mine).await;
 
     let user = documented("ACL SETUSER ").replace("A-LONG-PASSWORD", "secret");
-    assert_eq!(redis_says(&redis, &[&user]).await, ["+OK"]);
+    assert_eq!(redis.says(&[&user]).await, ["+OK"]);
     let (name, name_in_test) = ("hotshelf_gateway_1", "least_privilege_1");
     server.execute("postgres", &documented("CREATE USER ").replace(name, name_in_test)).await;
     let as_user = database.replace("postgres@", &format!("{name_in_test}@"));
@@ -77,7 +63,7 @@ async fn the_documented_rights_are_enough_and_no_more() {
 }
 
 async fn refuses_in_redis(redis: &RedisServer, theirs: &Levels) {
-    assert_eq!(redis_says(redis, &["SET hs:1:own 1", "SET other:1:own 1"]).await, ["+OK", "+OK"]);
+    assert_eq!(redis.says(&["SET hs:1:own 1", "SET other:1:own 1"]).await, ["+OK", "+OK"]);
     let refused = [
         "SET hs:1:own 2",
         "SET hs:1:new 2",
@@ -98,7 +84,7 @@ async fn refuses_in_redis(redis: &RedisServer, theirs: &Levels) {
         "RANDOMKEY",
     ];
     let commands: Vec<&str> = std::iter::once("AUTH hotshelf_gateway secret").chain(refused).collect();
-    let answers = redis_says(redis, &commands).await;
+    let answers = redis.says(&commands).await;
     assert_eq!(answers[0], "+OK");
     for (command, answer) in refused.iter().zip(&answers[1..]) {
         assert!(answer.starts_with("-NOPERM"), "{command}: {answer}");

@@ -5,6 +5,8 @@ mod address;
 mod health;
 mod inspect;
 mod lease;
+mod monitor;
+mod server;
 mod tracking;
 mod writers;
 
@@ -26,6 +28,9 @@ pub use health::CacheHealth;
 use health::{Counts, Watched};
 pub use inspect::{KeyFacts, KeyType};
 pub use lease::Fence;
+use monitor::Monitored;
+pub use monitor::{Monitor, MonitorState, MonitorStatus, Warning, WarningKind};
+pub use server::ServerFacts;
 use writers::Writers;
 
 /// How to reach Redis. Every wait is bounded.
@@ -53,6 +58,12 @@ pub struct RedisSettings {
     pub breaker_failures: u32,
     /// Time between two PINGs of such a program, and for how long Redis may be back before it is noticed.
     pub probe_interval: Duration,
+    /// From one look of the monitor to the next.
+    pub check_interval: Duration,
+    /// Further tries at once after a look that failed.
+    pub check_reconnects: u32,
+    /// A PING that takes longer is a warning.
+    pub slow_ping: Duration,
 }
 
 impl Default for RedisSettings {
@@ -65,6 +76,9 @@ impl Default for RedisSettings {
             write_connections: 3,
             breaker_failures: 3,
             probe_interval: Duration::from_millis(500),
+            check_interval: Duration::from_secs(30),
+            check_reconnects: 3,
+            slow_ping: Duration::from_millis(100),
             password_file: None,
             ca: None,
             certificate: None,
@@ -94,6 +108,7 @@ pub struct RedisCache {
     settings: RedisSettings,
     counts: Arc<ThreadLocal<Counts>>,
     watched: Option<Arc<Watched>>,
+    monitored: Option<Arc<Monitored>>,
 }
 
 impl fmt::Debug for RedisCache {
@@ -133,6 +148,7 @@ impl RedisCache {
             settings: settings.clone(),
             counts: Arc::default(),
             watched: None,
+            monitored: None,
         })
     }
 

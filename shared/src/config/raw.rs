@@ -33,8 +33,8 @@ macro_rules! raw {
 raw! {
     Redis {
         url: String, prefix: String, connect_timeout: String, command_timeout: String, bulk_timeout: String,
-        write_connections: u32, breaker_failures: u32, probe_interval: String, password_file: PathBuf, ca: PathBuf,
-        certificate: PathBuf, key: PathBuf,
+        write_connections: u32, breaker_failures: u32, probe_interval: String, check_interval: String,
+        check_reconnects: u32, slow_ping: String, password_file: PathBuf, ca: PathBuf, certificate: PathBuf, key: PathBuf,
     }
     Postgres {
         url: String, table: String, timezone: String, connections: usize, connect_timeout: String,

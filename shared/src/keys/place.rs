@@ -54,6 +54,8 @@ pub enum Place {
     Status(String),
     /// The plan that the warmer follows.
     Plan,
+    /// Written only to see whether it can be read.
+    Proof,
 }
 
 impl Place {
@@ -93,6 +95,7 @@ impl Place {
             Self::Requests => "requests: what operators asked and no warmer has taken yet",
             Self::Status(_) => "status: what a warmer says of itself",
             Self::Plan => "plan: what the warmer keeps and why; see warmer plan and warmer explain",
+            Self::Proof => "proof: written to see whether it can be read, for some seconds",
         }
     }
 }
@@ -118,6 +121,9 @@ impl Keys {
         }
         if key.starts_with(&self.answer_versions()) {
             return Some(Place::AnswerVersion);
+        }
+        if key.starts_with(&self.proofs()) {
+            return Some(Place::Proof);
         }
         if key.starts_with(&self.answers()) {
             return Some(Place::Answer);
@@ -207,6 +213,7 @@ mod tests {
             (fence, Place::Fence),
             (keys.paused().key, Place::Paused),
             (keys.requests(), Place::Requests),
+            (keys.proof("host/1"), Place::Proof),
             (answer.unwrap_or_else(|_| format!("{}overview:-:0", keys.answers())), Place::Answer),
         ] {
             assert_eq!(keys.place(&key), Some(place));

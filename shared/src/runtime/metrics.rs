@@ -7,6 +7,10 @@ use prometheus::proto::{
 
 use super::process::ProcessUse;
 
+mod redis;
+
+pub use redis::of_redis;
+
 /// One row of the table: a metric with its values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
@@ -174,6 +178,9 @@ pub fn of_process() -> Vec<Metric> {
             used.started as f64,
         ),
     ]);
+    if let Some(limit) = used.max_open_files {
+        metrics.push(Metric::gauge("process_max_fds", "Limit of open files and sockets.", limit as f64));
+    }
     if let Some(open) = used.open_files {
         metrics.push(Metric::gauge("process_open_fds", "Open files and sockets.", open as f64));
     }

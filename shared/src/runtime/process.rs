@@ -11,6 +11,8 @@ pub struct ProcessUse {
     pub cpu_ms: u64,
     /// Open files and sockets, where the system tells.
     pub open_files: Option<usize>,
+    /// How many it may have open, where the system tells.
+    pub max_open_files: Option<usize>,
     /// When it started, seconds since 1970.
     pub started: u64,
 }
@@ -28,6 +30,7 @@ impl ProcessUse {
             memory: process.memory(),
             cpu_ms: process.accumulated_cpu_time(),
             open_files: process.open_files(),
+            max_open_files: process.open_files_limit(),
             started: process.start_time(),
         })
     }

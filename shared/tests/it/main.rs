@@ -12,6 +12,7 @@ mod cache;
 mod cells;
 mod files;
 mod lease;
+mod monitor;
 mod postgres;
 mod sample;
 mod tls;

@@ -18,6 +18,7 @@ pub(super) fn text(reporter: &Reporter) -> String {
     table.extend(of_logs(&counts));
     table.extend(of_plan(&counts));
     table.extend(counts.last_cycle.iter().flat_map(of_cycle));
+    table.extend(metrics::of_redis(&reporter.monitor().status()));
     table.extend([
         Metric::gauge(
             "ready",
@@ -154,17 +155,6 @@ fn of_plan(counts: &Counts) -> Vec<Metric> {
         gauge("plan_ready_responses", "Ready responses that the plan keeps.", plan.ready as u64),
         gauge("stores_hot", "Stores that are warmed first.", plan.hot as u64),
         gauge("stores_with_order_lines", "Stores of which order lines are kept.", plan.orders as u64),
-        gauge("redis_used_bytes", "Memory that Redis uses.", memory.used),
-        gauge(
-            "redis_limit_bytes",
-            "Most memory that Redis may use; 0 = no limit.",
-            memory.limit.unwrap_or(0),
-        ),
-        Metric::counter(
-            "redis_evicted_keys_total",
-            "Keys that Redis evicted since this warmer began to look.",
-            memory.evicted,
-        ),
         Metric::gauge(
             "plan_shrunk",
             "Whether the plan is smaller than warm.budget for want of room: 1, else 0.",

@@ -7,7 +7,7 @@ use clap::Args;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
-use shared::cache::{Cache, Patience, Read, RedisCache};
+use shared::cache::{Cache, MonitorStatus, Patience, Read, RedisCache};
 use shared::config::Settings;
 use shared::keys::{Keys, Slot};
 use shared::runtime::now_ms;
@@ -138,6 +138,7 @@ fn text(warmers: &Warmers, now: i64) -> String {
         lines.push(table.to_string());
     }
     for status in &warmers.warmers {
+        lines.extend(redis(&status.instance, &status.redis));
         if let Some(problem) = &status.problem {
             lines.push(format!("{}: not ready: {problem}", status.instance));
         }
@@ -153,6 +154,27 @@ fn text(warmers: &Warmers, now: i64) -> String {
         None => "lease: nobody".to_owned(),
     });
     lines.join("\n")
+}
+
+/// What a warmer found of Redis, and what it warns of.
+fn redis(instance: &str, found: &MonitorStatus) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(server) = &found.server {
+        let size = |bytes| bytesize::ByteSize(bytes).display().iec();
+        let limit =
+            if server.max_memory == 0 { "no limit".to_owned() } else { size(server.max_memory).to_string() };
+        lines.push(format!(
+            "{instance}: redis {} has been up for {}, {} of {limit} used, {} keys evicted; {:.1} % of {} looks found it",
+            server.version,
+            humantime::format_duration(Duration::from_secs(server.uptime_s)),
+            size(server.used_memory),
+            server.evicted_keys,
+            found.success_ratio() * 100.0,
+            found.checks
+        ));
+    }
+    lines.extend(found.warnings.iter().map(|warning| format!("{instance}: redis: {}", warning.text)));
+    lines
 }
 
 fn role(status: &publish::Status) -> String {

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use shared::cache::{Cache, RedisCache, RedisSettings};
 use shared::config::Settings;
 use shared::keys::Keys;
-use shared::runtime::ComputePool;
 use shared::runtime::admin::AdminListener;
+use shared::runtime::{ComputePool, process};
 use shared::source::Source;
 use shared::source::postgres::PostgresSource;
 use tokio::sync::oneshot;
@@ -29,8 +29,8 @@ const REQUESTS: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Parts {
     warming: Warming,
-    /// Redis by a connection of its own: the status must not wait for bulk writes.
-    status_cache: Cache,
+    /// Redis by a connection of its own: status and monitor must not wait for bulk writes.
+    status_redis: RedisCache,
 }
 
 impl Parts {
@@ -40,12 +40,12 @@ impl Parts {
         follow::check(&settings.heat).context("heat.logs")?;
         let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
         let one = RedisSettings { write_connections: 1, ..settings.redis.clone() };
-        let status_cache = Cache::Redis(RedisCache::connect(&one)?);
+        let status_redis = RedisCache::connect(&one)?;
         let source = Source::Postgres(PostgresSource::new(&settings.postgres)?);
         let compute = ComputePool::new(settings.warm.threads, settings.warm.parallel_stores)
             .context("cannot start the computing threads; lower warm.threads")?;
         let warming = Warming::new(settings, source, levels(settings, cache), compute);
-        Ok(Self { warming, status_cache })
+        Ok(Self { warming, status_redis })
     }
 }
 
@@ -96,8 +96,10 @@ async fn live(
     learned: Arc<Learned>,
     stopped: oneshot::Receiver<()>,
 ) -> anyhow::Result<()> {
-    let Parts { warming, status_cache } = parts;
+    let Parts { warming, status_redis } = parts;
     let keys = Keys::new(&settings.prefix);
+    let proof = keys.proof(&format!("{}/{}", process::host_name(), std::process::id()));
+    let status_cache = Cache::Redis(status_redis.monitored(reporter.monitor(), Some(proof)));
     let mut telling: JoinSet<Infallible> = JoinSet::new();
     let pages = Arc::new(Pages::new(Arc::clone(&reporter), Health::limit(&settings)));
     let listener = AdminListener::start(&settings.admin, pages)

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use redis::{RedisError, RedisResult};
 use tokio::task::JoinSet;
 
-use super::{RedisCache, RedisSettings};
+use super::{MonitorStatus, RedisCache, RedisSettings};
 use crate::breaker::{BreakerSettings, BreakerStatus, Guard};
 use crate::cache::{CacheError, CacheErrorKind, Patience, Read};
 
@@ -25,6 +25,8 @@ pub struct CacheHealth {
     pub unavailable: u64,
     /// The breaker, if there is one.
     pub breaker: Option<BreakerStatus>,
+    /// What the monitor found, if there is one.
+    pub monitor: Option<MonitorStatus>,
 }
 
 /// Counts of a thread's reads.
@@ -105,6 +107,7 @@ impl RedisCache {
             misses: sum(|counts| &counts.misses),
             unavailable: sum(|counts| &counts.unavailable),
             breaker: self.guard().map(Guard::status),
+            monitor: self.monitored.as_ref().map(|monitored| monitored.status()),
         }
     }
 

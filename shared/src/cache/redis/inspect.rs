@@ -1,6 +1,5 @@
 //! What the warmer asks of Redis besides entries: whether keys are there, which there are, how much room is left.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::RedisCache;
@@ -48,19 +47,8 @@ impl RedisCache {
     }
 
     /// Used and maximal memory, policy and evictions.
-    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
     pub(in crate::cache) async fn memory(&self) -> Result<Memory, CacheError> {
-        let memory: String = self.command(redis::cmd("INFO").arg("memory").to_owned()).await?;
-        let stats: String = self.command(redis::cmd("INFO").arg("stats").to_owned()).await?;
-        let fields: BTreeMap<&str, &str> =
-            memory.lines().chain(stats.lines()).filter_map(|line| line.trim().split_once(':')).collect();
-        let number = |name: &str| fields.get(name).and_then(|value| value.parse().ok()).unwrap_or(0);
-        Ok(Memory {
-            used: number("used_memory"),
-            limit: Some(number("maxmemory")).filter(|limit| *limit > 0),
-            policy: fields.get("maxmemory_policy").copied().unwrap_or_default().to_owned(),
-            evicted: number("evicted_keys"),
-        })
+        Ok(self.server_facts().await?.memory())
     }
 
     /// Takes up to `count` values from the head of a list.
