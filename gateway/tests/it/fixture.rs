@@ -7,7 +7,7 @@ use gateway::auth::{Access, Refused, token};
 use gateway::server::Listeners;
 use gateway::{AccessLog, App, Front};
 use http::Method;
-use shared::cache::{Cache, Levels, MemoryCache, RedisCache};
+use shared::cache::{Cache, Levels, MemoryCache, Monitor, RedisCache};
 use shared::config::{GatewaySettings, Role, Settings, StoreScope, TokenSettings};
 use shared::keys::Keys;
 use shared::model::{ABSENT, Column, Day, Line, Lines, LocalTime};
@@ -117,7 +117,7 @@ pub(crate) fn guarded_redis(url: &str) -> Cache {
         probe_interval: Duration::from_millis(50),
         ..settings().redis
     };
-    Cache::Redis(RedisCache::connect(&settings).unwrap().guarded())
+    Cache::Redis(RedisCache::connect(&settings).unwrap().guarded().monitored(&Monitor::default(), None))
 }
 
 /// PostgreSQL behind a breaker, as the program has it.

@@ -1,10 +1,12 @@
 //! What a gateway tells of itself.
 
+use std::time::Duration;
+
 use gateway::admin::Pages;
 use gateway::status::Status;
 use shared::runtime::Heartbeat;
 use shared::runtime::admin::AdminPages as _;
-use testkit::{PostgresServer, RedisServer};
+use testkit::{PostgresServer, RedisServer, wait_until};
 
 use crate::fixture::{self, Gateway};
 
@@ -33,6 +35,8 @@ async fn metrics_count_what_was_asked_and_all_are_documented() {
     gateway.ok("/readyz").await;
 
     let pages = Pages::new(gateway.front.clone(), Heartbeat::default());
+    let found = || pages.metrics().contains("gateway_redis_up 1\n");
+    wait_until("the monitor finds redis", Duration::from_secs(60), async || found()).await;
     let text = pages.metrics();
     let overview = "route=\"overview\"";
     assert_eq!(value(&text, &format!("requests_total{{{overview},status=\"2xx\",outcome=\"l3\"}}")), 2.0);
@@ -51,6 +55,7 @@ async fn metrics_count_what_was_asked_and_all_are_documented() {
     assert_eq!((status.requests.total, status.requests.failed, status.ready), (5, 0, true));
     let json: serde_json::Value = serde_json::from_str(&pages.status()).unwrap();
     assert_eq!(json["redis"]["breaker"]["state"], "closed");
+    assert_eq!(json["redis"]["monitor"]["state"], "online");
     assert_eq!(pages.ready().as_deref(), Ok("ready"));
     assert_eq!(pages.live().as_deref(), Ok("alive"));
 
