@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -13,13 +13,12 @@ use http::header::{
 };
 use http::{Request, StatusCode, Uri, Version};
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
-use shared::tls::{self, Trust};
+use shared::tls;
 
 use crate::way::{Http, Way};
 
@@ -136,32 +135,12 @@ fn connector(
     http: Http,
     settings: &GatewaySettings,
 ) -> anyhow::Result<HttpsConnector<HttpConnector>> {
-    let mut plain = HttpConnector::new();
-    plain.set_nodelay(true);
-    plain.set_connect_timeout(Some(settings.timeout));
-    plain.enforce_http(false);
-    let config = if https { trusting(settings.ca.as_deref())? } else { nobody()? };
-    let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
-    Ok(match http {
-        Http::One => builder.enable_http1().wrap_connector(plain),
-        Http::Two => builder.enable_http2().wrap_connector(plain),
-    })
-}
-
-/// TLS with whom an authority vouches for.
-fn trusting(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
-    if let Some(ca) = ca {
+    if let Some(ca) = &settings.ca {
         // Named as the command line does, where it cannot be used.
         tls::authorities("--ca", ca)?;
     }
-    tls::client("https", Trust::Full, ca, None).context("give the gateway's authority with --ca FILE")
-}
-
-/// TLS with nobody, where there is none.
-fn nobody() -> anyhow::Result<ClientConfig> {
-    let builder =
-        ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+    tls::connector(https, settings.ca.as_deref(), http == Http::Two, settings.timeout)
+        .context("give the gateway's authority with --ca FILE")
 }
 
 /// A bearer token as a header.

@@ -19,7 +19,7 @@ pub use levels::{Levels, StoredAnswer};
 pub use memory::MemoryCache;
 pub use redis::{
     CacheHealth, Fence, KeyFacts, KeyType, Monitor, MonitorState, MonitorStatus, RedisCache, RedisSettings,
-    ServerFacts, Warning, WarningKind,
+    Right, ServerFacts, Warning, WarningKind,
 };
 pub use ttl::Ttl;
 pub use watch::{Change, Told};

@@ -23,3 +23,5 @@ pub mod runtime;
 pub mod source;
 #[cfg(feature = "io")]
 pub mod tls;
+#[cfg(feature = "io")]
+pub mod verify;

@@ -1,5 +1,7 @@
 //! TLS by rustls: the files it needs, what a client accepts of a server, and what went wrong in plain words.
 
+mod connector;
+
 use std::error::Error;
 use std::io;
 use std::path::Path;
@@ -13,6 +15,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
+
+pub use connector::connector;
 
 /// A file of TLS or of a password that cannot be used; names the setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -275,6 +279,8 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    pub use connector::connector;
 
     #[test]
     fn a_password_is_one_line() {

@@ -14,6 +14,7 @@ mod refresh;
 mod run;
 mod settings;
 mod status;
+mod verify;
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write as _};
@@ -51,6 +52,7 @@ enum Command {
     Once(once::Once),
     Run(run::Run),
     Status(status::Status),
+    Verify(verify::Verify),
     Hot(hot::Hot),
     Plan(plan::Plan),
     Explain(explain::Explain),
@@ -83,6 +85,7 @@ async fn run() -> Result<ExitCode, ExitCode> {
             run::run(settings, args, source, log).await
         }
         Command::Status(args) => status::run(&settings::load(&first, &args.settings)?, args).await,
+        Command::Verify(args) => verify::run(&settings::load(&first, &args.settings)?, args).await,
         Command::Hot(args) => hot::run(&settings::load(&first, &args.settings)?, &args),
         Command::Plan(args) => plan::run(&settings::load(&first, &args.settings)?, &args).await,
         Command::Explain(args) => explain::run(&settings::load(&first, &args.settings)?, &args).await,

@@ -41,4 +41,5 @@ pub mod service;
 pub mod shelf;
 pub mod simulate;
 pub mod store;
+pub mod verify;
 pub mod warming;

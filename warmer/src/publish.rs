@@ -53,6 +53,14 @@ pub struct Status {
     pub redis: MonitorStatus,
 }
 
+impl Status {
+    /// Whether this warmer writes.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.role == Role::Active && self.problem.is_none()
+    }
+}
+
 /// Tells how this warmer is.
 #[derive(Debug)]
 pub struct Reporter {

@@ -48,6 +48,18 @@ impl CacheError {
         Self::new(CacheErrorKind::Timeout, what, remedy)
     }
 
+    /// What happened, with place and value.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The next step.
+    #[must_use]
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
+
     /// Its kind.
     #[must_use]
     pub fn kind(&self) -> CacheErrorKind {

@@ -80,6 +80,12 @@ impl Levels {
         &self.ttl
     }
 
+    /// Limit of an inflated payload in bytes.
+    #[must_use]
+    pub fn max_inflated(&self) -> u64 {
+        self.max_inflated
+    }
+
     /// Fingerprint of the rule settings.
     #[must_use]
     pub fn rules(&self) -> u64 {

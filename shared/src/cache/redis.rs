@@ -6,6 +6,7 @@ mod health;
 mod inspect;
 mod lease;
 mod monitor;
+mod rights;
 mod server;
 mod tracking;
 mod writers;
@@ -30,6 +31,7 @@ pub use inspect::{KeyFacts, KeyType};
 pub use lease::Fence;
 use monitor::Monitored;
 pub use monitor::{Monitor, MonitorState, MonitorStatus, Warning, WarningKind};
+pub use rights::Right;
 pub use server::ServerFacts;
 use writers::Writers;
 

@@ -8,6 +8,7 @@ mod copy;
 mod decode;
 mod directory;
 mod expression;
+mod facts;
 mod health;
 mod import;
 mod numeric;
@@ -24,6 +25,7 @@ use super::{ReadRequest, SourceError};
 use crate::model::{Directory, Lines};
 
 pub use changes::{CHANGES, ChangeListener, DirtyBatch, Fingerprint, Fingerprints};
+pub use facts::{DatabaseFacts, TableRights, WatchFacts};
 pub use health::SourceHealth;
 pub use import::{PostgresImport, SCHEMA};
 pub use settings::PostgresSettings;
@@ -99,6 +101,12 @@ impl PostgresSource {
     /// In plain words, with the remedy.
     pub async fn check(&self) -> Result<(), SourceError> {
         self.plan().await.map(|_| ())
+    }
+
+    /// The table or view, as the settings name it.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.shared.settings.table
     }
 
     /// How the connections do, as far as is known without asking the server.

@@ -6,18 +6,15 @@ use std::time::Duration;
 use clap::Args;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
-use serde::Serialize;
-use shared::cache::{Cache, MonitorStatus, Patience, Read, RedisCache};
+use shared::cache::{Cache, MonitorStatus, RedisCache};
 use shared::config::Settings;
-use shared::keys::{Keys, Slot};
+use shared::keys::Keys;
 use shared::runtime::now_ms;
 
 use super::{Output, settings};
 use crate::daemon::{Counts, Role};
+use crate::operate::Warmers;
 use crate::publish;
-
-/// Warmers that are shown.
-const MOST: usize = 100;
 
 /// Show what the warmers of this prefix do
 #[derive(Debug, Args)]
@@ -32,23 +29,10 @@ pub(super) struct Status {
     pub(super) settings: settings::Redis,
 }
 
-/// The warmers of a prefix.
-#[derive(Debug, Serialize)]
-struct Warmers {
-    /// Whether one of them writes.
-    active: bool,
-    /// Who has the lease.
-    lease: Option<String>,
-    /// What each publishes, by name.
-    warmers: Vec<publish::Status>,
-    /// Names of those whose status cannot be read: of another version.
-    unreadable: Vec<String>,
-}
-
 /// Shows the warmers.
 pub(super) async fn run(settings: &Settings, args: Status) -> anyhow::Result<ExitCode> {
     let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
-    let warmers = read(&cache, &Keys::new(&settings.prefix)).await?;
+    let warmers = Warmers::read(&cache, &Keys::new(&settings.prefix)).await?;
     match args.output {
         Output::Text => println!("{}", text(&warmers, now_ms())),
         Output::Json => println!("{}", serde_json::to_string_pretty(&warmers)?),
@@ -56,51 +40,8 @@ pub(super) async fn run(settings: &Settings, args: Status) -> anyhow::Result<Exi
     if warmers.active {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("error: {}", remedy(&warmers, &settings.prefix));
+    eprintln!("error: {}", warmers.remedy(&settings.prefix));
     Ok(ExitCode::FAILURE)
-}
-
-async fn read(cache: &Cache, keys: &Keys) -> anyhow::Result<Warmers> {
-    let prefix = keys.warmer_statuses();
-    let names = cache.scan(&prefix, MOST).await?;
-    let (lease, _) = keys.lease();
-    let slots: Vec<Slot> =
-        names.iter().chain([&lease]).map(|key| Slot { key: key.clone(), field: None }).collect();
-    let mut reads = cache.read(&slots, Patience::Bulk).await;
-    let lease = match reads.pop() {
-        Some(Read::Hit(owner)) => Some(String::from_utf8_lossy(&owner).into_owned()),
-        Some(Read::Miss) => None,
-        Some(Read::Unavailable) | None => {
-            anyhow::bail!("redis did not say who writes; see whether it runs (redis-cli PING), and try again")
-        }
-    };
-    let (mut warmers, mut unreadable) = (Vec::new(), Vec::new());
-    for (name, read) in names.iter().zip(reads) {
-        // One that went meanwhile is none.
-        let Read::Hit(bytes) = read else { continue };
-        match serde_json::from_slice(&bytes) {
-            Ok(status) => warmers.push(status),
-            Err(_) => unreadable.push(name.strip_prefix(&prefix).unwrap_or(name).to_owned()),
-        }
-    }
-    Ok(Warmers { active: lease.is_some(), lease, warmers, unreadable })
-}
-
-fn remedy(warmers: &Warmers, prefix: &str) -> String {
-    let problem = warmers.warmers.iter().find_map(|status| status.problem.as_ref().map(|why| (status, why)));
-    if let Some((status, why)) = problem {
-        return format!("no warmer is active under the prefix {prefix:?}; {} says: {why}", status.instance);
-    }
-    if warmers.warmers.is_empty() {
-        return format!(
-            "no warmer is active under the prefix {prefix:?}; start one with `warmer run`, or give this command the settings \
-             (--config, --redis) of the one that runs"
-        );
-    }
-    format!(
-        "no warmer is active under the prefix {prefix:?}; one that stands by takes over within a few seconds: if this stays, see \
-         its log"
-    )
 }
 
 fn text(warmers: &Warmers, now: i64) -> String {
@@ -173,7 +114,7 @@ fn redis(instance: &str, found: &MonitorStatus) -> Vec<String> {
             found.checks
         ));
     }
-    lines.extend(found.warnings.iter().map(|warning| format!("{instance}: redis: {}", warning.text)));
+    lines.extend(found.warnings.iter().map(|warning| format!("{instance}: redis: {warning}")));
     lines
 }
 
@@ -231,10 +172,10 @@ mod tests {
     #[test]
     fn the_remedy_fits_what_is_there() {
         let mut warmers = warmers(None);
-        assert!(remedy(&warmers, "hs:1:").contains("stands by"));
+        assert!(warmers.remedy("hs:1:").contains("stands by"));
         warmers.warmers[0].problem = Some("redis refused".to_owned());
-        assert!(remedy(&warmers, "hs:1:").ends_with("a says: redis refused"));
+        assert!(warmers.remedy("hs:1:").ends_with("a says: redis refused"));
         warmers.warmers.clear();
-        assert!(remedy(&warmers, "hs:1:").contains("warmer run"));
+        assert!(warmers.remedy("hs:1:").contains("warmer run"));
     }
 }

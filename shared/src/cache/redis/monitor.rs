@@ -222,7 +222,7 @@ impl Monitor {
 fn tell(old: &[Warning], new: &[Warning]) {
     let is_in = |warnings: &[Warning], kind| warnings.iter().any(|warning| warning.kind == kind);
     for warning in new.iter().filter(|warning| !is_in(old, warning.kind)) {
-        tracing::warn!(kind = warning.kind.name(), "redis: {}", warning.text);
+        tracing::warn!(kind = warning.kind.name(), "redis: {warning}");
     }
     for warning in old.iter().filter(|warning| !is_in(new, warning.kind)) {
         tracing::info!(kind = warning.kind.name(), "redis: a warning is over");
@@ -260,7 +260,7 @@ async fn ask(redis: &RedisCache, proof: Option<&str>) -> Result<Found, CacheErro
 
 /// Whether what is written can be read. No transaction: a user without the right to MULTI is to hear what it lacks.
 #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
-async fn write_and_read(redis: &RedisCache, key: &str) -> Result<(), CacheError> {
+pub(super) async fn write_and_read(redis: &RedisCache, key: &str) -> Result<(), CacheError> {
     let value = crate::runtime::now_ms().to_string();
     let set = redis::cmd("SET").arg(key).arg(&value).arg("EX").arg(PROOF_TTL.as_secs()).to_owned();
     redis.command::<()>(set).await?;

@@ -46,7 +46,7 @@ pub(super) fn log_rejected(source: &PostgresSource, request: &ReadRequest, bad: 
     }
 }
 
-fn query(source: &PostgresSource, plan: &TablePlan, request: &ReadRequest) -> String {
+pub(super) fn query(source: &PostgresSource, plan: &TablePlan, request: &ReadRequest) -> String {
     let stores = plan.of_stores(&source.spellings(plan, &request.stores));
     let within = plan.within(request.range).map(|within| format!(" AND {within}")).unwrap_or_default();
     format!("SELECT {} FROM {} WHERE {stores}{within}", plan.select_list(request.columns), plan.relation)

@@ -1,5 +1,6 @@
 //! What is wrong with a Redis that answers: judged from what it says of itself. Pure.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -65,66 +66,91 @@ impl WarningKind {
 pub struct Warning {
     /// Kind.
     pub kind: WarningKind,
-    /// What was seen and what to do.
-    pub text: String,
+    /// What was seen.
+    pub seen: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Warning {
+    fn new(kind: WarningKind, seen: impl Into<String>, remedy: &str) -> Self {
+        Self { kind, seen: seen.into(), remedy: remedy.to_owned() }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.seen, self.remedy)
+    }
 }
 
 /// What is wrong; `server` is `None` if this user may not ask.
 pub(super) fn warnings(server: Option<&ServerFacts>, ping: Duration, slow: Duration) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    let mut warn = |kind, text: String| warnings.push(Warning { kind, text });
     if ping > slow {
-        let (took, limit) = (ping.as_millis(), slow.as_millis());
-        warn(
+        warnings.push(Warning::new(
             WarningKind::Slow,
-            format!(
-                "PING took {took} ms, over {limit} ms (redis.slow_ping); see SLOWLOG GET, the server's load and the network"
-            ),
-        );
+            format!("PING took {} ms, over {} ms (redis.slow_ping)", ping.as_millis(), slow.as_millis()),
+            "see SLOWLOG GET, the server's load and the network",
+        ));
     }
-    let Some(server) = server else {
-        let text = "this user may not ask INFO, so memory and settings are not watched; grant +info (warmer setup redis)";
-        warn(WarningKind::Denied, text.to_owned());
-        return warnings;
-    };
-    let ServerFacts { version, mode, role, policy, .. } = server;
-    if server.major_version() < OLDEST_VERSION {
-        warn(
-            WarningKind::OldVersion,
-            format!(
-                "version {version} is older than {OLDEST_VERSION}: gateways cannot be told of changes; install a newer one"
-            ),
-        );
-    }
-    if role != "master" || mode != "standalone" {
-        warn(
-            WarningKind::NotPrimary,
-            format!(
-                "it is a {role} in mode {mode}; let redis.url name a primary server that is no member of a cluster"
-            ),
-        );
-    }
-    if server.max_memory == 0 {
-        let text = "maxmemory is 0, so it may take all of the machine's memory; run warmer setup redis, or CONFIG SET maxmemory 1gb";
-        warn(WarningKind::NoMaxmemory, text.to_owned());
-    }
-    if !GOOD_POLICIES.contains(&policy.as_str()) {
-        warn(
-            WarningKind::Policy,
-            format!(
-                "maxmemory-policy is {policy}, so writes may fail when it is full; run warmer setup redis, or CONFIG SET maxmemory-policy allkeys-lru"
-            ),
-        );
-    }
-    if let Some(percent) = server.memory_percent().filter(|percent| *percent > MEMORY_PERCENT) {
-        warn(
-            WarningKind::Memory,
-            format!(
-                "{percent} % of maxmemory are used; raise maxmemory, or lower warm.budget or cache.retention_days"
-            ),
-        );
+    match server {
+        Some(server) => warnings.extend(server.warnings()),
+        None => warnings.push(Warning::new(
+            WarningKind::Denied,
+            "this user may not ask INFO, so memory and settings are not watched",
+            "grant +info (warmer setup redis)",
+        )),
     }
     warnings
+}
+
+impl ServerFacts {
+    /// What is wrong with a server that says this of itself.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        let Self { version, mode, role, policy, .. } = self;
+        let mut warnings = Vec::new();
+        let mut warn = |kind, seen: String, remedy| warnings.push(Warning::new(kind, seen, remedy));
+        if self.major_version() < OLDEST_VERSION {
+            warn(
+                WarningKind::OldVersion,
+                format!(
+                    "version {version} is older than {OLDEST_VERSION}, and cannot tell gateways of changes"
+                ),
+                "install a newer one",
+            );
+        }
+        if role != "master" || mode != "standalone" {
+            warn(
+                WarningKind::NotPrimary,
+                format!("it is a {role} in mode {mode}"),
+                "let redis.url name a primary server that is no member of a cluster (REPLICAOF NO ONE makes a replica one)",
+            );
+        }
+        if self.max_memory == 0 {
+            warn(
+                WarningKind::NoMaxmemory,
+                "maxmemory is 0, so it may take all of the machine's memory".to_owned(),
+                "run warmer setup redis --apply, or CONFIG SET maxmemory 1gb",
+            );
+        }
+        if !GOOD_POLICIES.contains(&policy.as_str()) {
+            warn(
+                WarningKind::Policy,
+                format!("maxmemory-policy is {policy}, so writes may fail when it is full"),
+                "run warmer setup redis --apply, or CONFIG SET maxmemory-policy allkeys-lru",
+            );
+        }
+        if let Some(percent) = self.memory_percent().filter(|percent| *percent > MEMORY_PERCENT) {
+            warn(
+                WarningKind::Memory,
+                format!("{percent} % of maxmemory are used"),
+                "raise maxmemory, or lower warm.budget or cache.retention_days",
+            );
+        }
+        warnings
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ const LOCK: i64 = 0x686f_7473_6865_6c67;
 #[derive(Debug)]
 pub(in crate::source::postgres) struct Watch {
     /// Quoted name of the table of dirty store-days.
-    pub(super) dirty: String,
+    pub(in crate::source::postgres) dirty: String,
     /// Channel of NOTIFY.
     pub(super) channel: String,
 }
@@ -65,7 +65,7 @@ impl PostgresSource {
     }
 
     /// Where the changes are noted; looked up once.
-    pub(super) async fn watch(&self) -> Result<&Watch, SourceError> {
+    pub(in crate::source::postgres) async fn watch(&self) -> Result<&Watch, SourceError> {
         self.shared.watch.get_or_try_init(|| look_up(self)).await
     }
 }

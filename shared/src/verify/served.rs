@@ -1,0 +1,207 @@
+//! Checks of gateways by asking them as a dashboard does.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, DATE, HeaderValue};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+use super::Report;
+use crate::runtime::now_ms;
+use crate::tls;
+
+/// Longest wait for an answer.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Largest answer that is read.
+const MAX_BODY: usize = 16 << 20;
+/// What is kept ready of all stores, whatever is asked for.
+const WARMED: &str = "/v1/metrics/overview";
+/// Where answers come from that were ready, or made of what was.
+const READY: [&str; 5] = ["near", "l4", "l3", "l3-compose", "l2-compose"];
+
+const CHECKS: [&str; 2] = ["gateway.ready", "gateway.warm"];
+
+/// Gateways to be asked, and as whom.
+#[derive(Clone, Debug, Default)]
+pub struct Asking {
+    /// Addresses, such as `http://127.0.0.1:8080`.
+    pub urls: Vec<String>,
+    /// Bearer token.
+    pub token: Option<String>,
+    /// Authority of https gateways; without it, those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+/// A gateway's answer.
+struct Answer {
+    status: StatusCode,
+    /// The rung that had it, without what follows it.
+    rung: String,
+    stale: bool,
+    /// Its clock, and ours, milliseconds since 1970.
+    clock: Option<(i64, i64)>,
+    body: Bytes,
+}
+
+/// Asks all gateways; their clocks and ours, milliseconds since 1970.
+pub async fn check(report: &mut Report, asking: &Asking) -> Vec<(i64, i64)> {
+    let name = "gateway.reachable";
+    if asking.urls.is_empty() {
+        report.skip(&[name], "no gateway was named (--gateway URL)");
+        report.skip(&CHECKS, "no gateway was named (--gateway URL)");
+        return Vec::new();
+    }
+    let mut clocks = Vec::new();
+    for url in &asking.urls {
+        let base = url.trim_end_matches('/');
+        let client = match Asker::new(base, asking) {
+            Ok(client) => client,
+            Err(what) => {
+                report.fail(name, format!("{base}: {what}"), "write http://HOST:PORT or https://HOST:PORT");
+                report.skip(&CHECKS, "gateway.reachable failed");
+                continue;
+            }
+        };
+        match client.get("/readyz").await {
+            Ok(answer) => {
+                report.pass(name, base);
+                clocks.extend(answer.clock);
+                ready(report, base, &answer);
+                warm(report, base, &client).await;
+            }
+            Err(what) => {
+                report.fail(
+                    name,
+                    format!("{base}: {what}"),
+                    "start the gateway, or correct the address; see its log",
+                );
+                report.skip(&CHECKS, "gateway.reachable failed");
+            }
+        }
+    }
+    clocks
+}
+
+fn ready(report: &mut Report, base: &str, answer: &Answer) {
+    let text = String::from_utf8_lossy(&answer.body);
+    let told = text.trim().replace('\n', "; ");
+    let name = "gateway.ready";
+    if answer.status != StatusCode::OK {
+        report.fail(name, format!("{base}: {told}"), "see what the gateway's log says of it");
+    } else if told != "ready" {
+        report.warn(name, format!("{base}: {told}"), "see that both servers answer the gateway's users");
+    } else {
+        report.pass(name, format!("{base}: {told}"));
+    }
+}
+
+async fn warm(report: &mut Report, base: &str, client: &Asker) {
+    let name = "gateway.warm";
+    let answer = match client.get(WARMED).await {
+        Ok(answer) => answer,
+        Err(what) => return report.fail(name, format!("{base}{WARMED}: {what}"), "see the gateway's log"),
+    };
+    let seen = format!("{base}{WARMED}: {} from {}", answer.status.as_u16(), answer.rung);
+    match answer.status {
+        StatusCode::OK => {}
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            return report.fail(
+                name,
+                seen,
+                "give a token that the gateway knows: --token-file FILE or HOTSHELF_TOKEN",
+            );
+        }
+        _ => return report.fail(name, seen, "see the gateway's log by its request id"),
+    }
+    if !READY.contains(&answer.rung.as_str()) {
+        report.fail(
+            name,
+            seen,
+            "nothing was ready: see that the warmer has written (warmer status), and that warmer and gateway have the same \
+             redis.url, redis.prefix and [rules]",
+        );
+    } else if answer.stale {
+        report.warn(
+            name,
+            format!("{seen}; stale"),
+            "the warmer has not confirmed the data for a while: warmer status",
+        );
+    } else {
+        report.pass(name, seen);
+    }
+}
+
+/// A client of one gateway.
+struct Asker {
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    base: String,
+    token: Option<HeaderValue>,
+}
+
+impl Asker {
+    fn new(base: &str, asking: &Asking) -> Result<Self, String> {
+        let uri: http::Uri = base.parse().map_err(|error| format!("this is no address: {error}"))?;
+        let https = match (uri.scheme_str(), uri.host()) {
+            (Some("http"), Some(_)) => false,
+            (Some("https"), Some(_)) => true,
+            _ => return Err("this is no address".to_owned()),
+        };
+        let connector =
+            tls::connector(https, asking.ca.as_deref(), false, LIMIT).map_err(|error| error.what)?;
+        let token = asking.token.as_ref().map(|token| HeaderValue::from_str(&format!("Bearer {token}")));
+        let mut token =
+            token.transpose().map_err(|_| "the token has characters that no header can carry".to_owned())?;
+        if let Some(token) = &mut token {
+            token.set_sensitive(true);
+        }
+        Ok(Self {
+            client: Client::builder(TokioExecutor::new()).build(connector),
+            base: base.to_owned(),
+            token,
+        })
+    }
+
+    async fn get(&self, path: &str) -> Result<Answer, String> {
+        let mut request = Request::get(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, token);
+        }
+        let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(|error| causes(&error))?;
+            let now = now_ms();
+            let (head, body) = response.into_parts();
+            let body =
+                Limited::new(body, MAX_BODY).collect().await.map_err(|error| causes(error.as_ref()))?;
+            let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+            let x_cache = text("x-cache").unwrap_or("nowhere");
+            let date = text(DATE.as_str()).and_then(|date| chrono::DateTime::parse_from_rfc2822(date).ok());
+            Ok(Answer {
+                status: head.status,
+                rung: x_cache.split(';').next().unwrap_or_default().trim().to_owned(),
+                stale: x_cache.contains("stale"),
+                // It tells whole seconds: on average half of one has passed.
+                clock: date.map(|date| (date.timestamp_millis() + 500, now)),
+                body: body.to_bytes(),
+            })
+        };
+        tokio::time::timeout(LIMIT, exchange)
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", LIMIT.as_secs())))
+    }
+}
+
+/// An error with those behind it.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some((what, _)) = tls::explain("https", error) {
+        return what;
+    }
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

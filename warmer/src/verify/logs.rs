@@ -1,0 +1,110 @@
+//! Checks of the access logs: found, readable, written by gateways, read by the warmer.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use shared::config::Settings;
+use shared::verify::Report;
+
+use crate::operate::Warmers;
+
+/// How long a gateway may take to write what it was just asked.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(50);
+/// Bytes that a warmer may lag behind.
+const GOOD_BACKLOG: u64 = 16 << 20;
+
+const FOUND: &str = "log.found";
+const ADVANCING: &str = "log.advancing";
+const READ: &str = "log.read";
+
+/// Files that the patterns name.
+fn files(settings: &Settings) -> Vec<PathBuf> {
+    let found = settings.heat.logs.iter().filter_map(|pattern| glob::glob(pattern).ok());
+    found.flatten().filter_map(Result::ok).filter(|path| path.is_file()).collect()
+}
+
+/// Bytes of all access logs together.
+pub(super) fn size(settings: &Settings) -> u64 {
+    files(settings).iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// Checks the logs. `before` is how large they were before a gateway was asked, if one was.
+pub(super) async fn check(
+    report: &mut Report,
+    settings: &Settings,
+    before: Option<u64>,
+    warmers: Option<&Warmers>,
+) {
+    let patterns = settings.heat.logs.join(", ");
+    if settings.heat.logs.is_empty() {
+        report.warn(
+            FOUND,
+            "no access log is read, so the largest stores count as hot",
+            "set access_log.path for the gateways, and heat.logs to these files for the warmer",
+        );
+        return report.skip(&[ADVANCING, READ], "no access log is read");
+    }
+    let files = files(settings);
+    if files.is_empty() {
+        report.fail(
+            FOUND,
+            format!("no file is named {patterns}"),
+            "set access_log.path in the gateways' settings to a file that heat.logs names, and restart them",
+        );
+        return report.skip(&[ADVANCING, READ], "log.found failed");
+    }
+    let unreadable = files.iter().find_map(|path| {
+        let error = std::fs::File::open(path).err()?;
+        Some(format!("{}: {error}", path.display()))
+    });
+    if let Some(what) = unreadable {
+        report.fail(
+            FOUND,
+            what,
+            "let the warmer's user read it: a common group, and a folder with its rights (chmod g+rs)",
+        );
+        return report.skip(&[ADVANCING, READ], "log.found failed");
+    }
+    report.pass(FOUND, format!("{} files of {patterns}", files.len()));
+    match before {
+        Some(before) => advancing(report, settings, before).await,
+        None => report.skip(&[ADVANCING], "no gateway was asked"),
+    }
+    read(report, warmers);
+}
+
+async fn advancing(report: &mut Report, settings: &Settings, before: u64) {
+    let start = Instant::now();
+    // A rotation makes them smaller.
+    while size(settings) == before {
+        if start.elapsed() > PATIENCE {
+            return report.fail(
+                ADVANCING,
+                "a gateway was asked, and wrote nothing of it",
+                "see access_log.path in that gateway's settings, its rights and its disk, and what its log says",
+            );
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    report.pass(ADVANCING, "what a gateway was asked is in it");
+}
+
+fn read(report: &mut Report, warmers: Option<&Warmers>) {
+    let active = warmers.and_then(|warmers| warmers.warmers.iter().find(|status| status.is_active()));
+    let Some(active) = active else { return report.skip(&[READ], "no warmer is active") };
+    let (backlog, unreadable) = (active.counts.log_backlog, active.counts.log.unreadable);
+    let seen = format!("{backlog} bytes not read yet by {}", active.instance);
+    if unreadable > 0 {
+        report.fail(
+            READ,
+            format!("{unreadable} files cannot be read by {}", active.instance),
+            "see the warmer's log; its user needs the right to read them",
+        );
+    } else if backlog > GOOD_BACKLOG {
+        report.warn(READ, seen, "it catches up if it has time: see what else uses the processors");
+    } else {
+        report.pass(READ, seen);
+    }
+}
