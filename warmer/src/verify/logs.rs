@@ -46,8 +46,14 @@ pub(super) async fn check(
         );
         return report.skip(&[ADVANCING, READ], "no access log is read");
     }
-    let files = files(settings);
-    if files.is_empty() {
+    let mut found = files(settings);
+    let start = Instant::now();
+    // The first question that a gateway is ever asked makes the file.
+    while found.is_empty() && before.is_some() && start.elapsed() < PATIENCE {
+        tokio::time::sleep(LOOK).await;
+        found = files(settings);
+    }
+    if found.is_empty() {
         report.fail(
             FOUND,
             format!("no file is named {patterns}"),
@@ -55,7 +61,7 @@ pub(super) async fn check(
         );
         return report.skip(&[ADVANCING, READ], "log.found failed");
     }
-    let unreadable = files.iter().find_map(|path| {
+    let unreadable = found.iter().find_map(|path| {
         let error = std::fs::File::open(path).err()?;
         Some(format!("{}: {error}", path.display()))
     });
@@ -67,7 +73,7 @@ pub(super) async fn check(
         );
         return report.skip(&[ADVANCING, READ], "log.found failed");
     }
-    report.pass(FOUND, format!("{} files of {patterns}", files.len()));
+    report.pass(FOUND, format!("{} files of {patterns}", found.len()));
     match before {
         Some(before) => advancing(report, settings, before).await,
         None => report.skip(&[ADVANCING], "no gateway was asked"),
