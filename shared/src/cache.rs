@@ -18,7 +18,7 @@ pub use error::{CacheError, CacheErrorKind};
 pub use levels::{Levels, StoredAnswer};
 pub use memory::MemoryCache;
 pub use redis::{CacheHealth, Fence, KeyFacts, KeyType, RedisCache, RedisSettings};
-pub use ttl::Ttl;
+pub use ttl::{Profile, Ttl};
 pub use watch::{Change, Told};
 pub use write::Write;
 
