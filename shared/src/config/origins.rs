@@ -150,7 +150,10 @@ mod tests {
     use super::*;
     use crate::config::raw;
 
-    struct Files(tempfile::TempDir, Vec<PathBuf>);
+    struct Files {
+        paths: Vec<PathBuf>,
+        _folder: tempfile::TempDir,
+    }
 
     impl Files {
         fn new(texts: &[&str]) -> Self {
@@ -161,11 +164,11 @@ mod tests {
                 path
             };
             let paths = texts.iter().enumerate().map(write).collect();
-            Self(folder, paths)
+            Self { paths, _folder: folder }
         }
 
         fn effective(&self, environment: &dyn Fn(&str) -> Option<String>) -> Vec<Effective> {
-            let (settings, origins) = Settings::with_origins(&self.1, environment).unwrap();
+            let (settings, origins) = Settings::with_origins(&self.paths, environment).unwrap();
             effective(&settings, &origins)
         }
     }
@@ -185,7 +188,7 @@ mod tests {
         ]);
         let redis = |name: &str| (name == REDIS.variable).then(|| "redis://u:secret@h:1".to_owned());
         let effective = files.effective(&redis);
-        let file = |at: usize| Origin::File(files.1[at].clone());
+        let file = |at: usize| Origin::File(files.paths[at].clone());
         for (key, value, origin, changed) in [
             ("warm.interval", "\"1m\"", file(0), true),
             ("warm.lease", "\"10s\"", file(1), false),
@@ -219,7 +222,7 @@ mod tests {
             (shown.as_str(), orders.origin.to_string().as_str()),
             ("\"1day\"", "follows from cache.profile")
         );
-        assert_eq!(find(&effective, "cache.cells").1.origin, Origin::File(files.1[0].clone()));
+        assert_eq!(find(&effective, "cache.cells").1.origin, Origin::File(files.paths[0].clone()));
         let (shown, logs) = find(&effective, "heat.logs");
         assert_eq!(
             (shown.as_str(), logs.origin.to_string().as_str()),
@@ -240,7 +243,9 @@ mod tests {
                 section = if line.starts_with('[') { line } else { section };
                 let files = Files::new(&[&format!("{section}\n{line}")]);
                 // Prose, and one half of a pair, are no settings.
-                let Ok((settings, origins)) = Settings::with_origins(&files.1, &|_| None) else { continue };
+                let Ok((settings, origins)) = Settings::with_origins(&files.paths, &|_| None) else {
+                    continue;
+                };
                 tried += origins.set.len();
                 for setting in effective(&settings, &origins) {
                     assert!(!setting.changed || setting.origin != Origin::Default, "{line}: {setting:?}");

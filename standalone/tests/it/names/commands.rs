@@ -157,6 +157,13 @@ fn commands_and_options_that_documents_name_exist() {
 }
 
 #[test]
+fn documents_name_many_options() {
+    let without = ["warmer", "gateway", "loadtest", "standalone"].map(Command::new);
+    let found = in_all(|document| document.code().iter().flat_map(|code| faults(code, &without)).collect());
+    assert!(found.len() > 100, "{} are found", found.len());
+}
+
+#[test]
 fn every_command_and_option_is_on_the_page_of_commands() {
     let page = std::fs::read_to_string(pages::root().join("docs/commands.md")).unwrap();
     let mut faults = Vec::new();

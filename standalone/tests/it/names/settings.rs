@@ -93,7 +93,7 @@ impl Known {
 
 /// Words of letters, digits and dots, with the whole of what may be a path or an address, each with what comes behind.
 fn words(line: &str) -> impl Iterator<Item = (&str, &str)> {
-    let is_inside = |c: char| c.is_alphanumeric() || "_.-/@".contains(c);
+    let is_inside = |c: char| c.is_ascii_alphanumeric() || "_.-/@".contains(c);
     let mut rest = line;
     std::iter::from_fn(move || {
         rest = rest.trim_start_matches(|c| !is_inside(c));
@@ -108,6 +108,14 @@ fn words(line: &str) -> impl Iterator<Item = (&str, &str)> {
 fn settings_that_documents_name_exist() {
     let known = Known::new();
     none(&in_all(|document| document.names_settings().iter().flat_map(|code| known.faults(code)).collect()));
+}
+
+#[test]
+fn documents_name_many_settings() {
+    let none = Known { keys: BTreeSet::new(), ..Known::new() };
+    let found =
+        in_all(|document| document.names_settings().iter().flat_map(|code| none.faults(code)).collect());
+    assert!(found.len() > 200, "{} are found", found.len());
 }
 
 #[test]
