@@ -75,7 +75,7 @@ BEGIN
 END $$;
 
 -- The gateway's read-only role. Give it a login of its own:
---   CREATE USER hotshelf_gateway_1 PASSWORD '…' IN ROLE hotshelf_reader;
+--   CREATE USER hotshelf_gateway PASSWORD '…' IN ROLE hotshelf_reader;
 -- Creating a role needs the right to; without it the table works, and an administrator can run this part.
 DO $$
 BEGIN

@@ -1,15 +1,17 @@
 //! The gateway's command line.
 
+mod config;
 mod reload;
 mod token;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use shared::cache::{Cache, Levels, Monitor, RedisCache};
-use shared::config::{ListenAddress, Settings};
+use shared::config::{ListenAddress, Settings, origins};
 use shared::keys::Keys;
 use shared::runtime::program::SettingsSource;
 use shared::runtime::{ComputePool, ReloadSignal, program, shutdown};
@@ -30,11 +32,24 @@ use reload::Origin;
     version,
     about = "Serves Hotshelf's answers over REST",
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  gateway --config config/gateway.toml\n  gateway --listen 127.0.0.1:8080 --redis redis://127.0.0.1:6379\n  gateway token new --name board --stores 1001,1002\n\n\
+    after_help = "Examples:\n  gateway --config config/gateway.toml\n  gateway --listen 127.0.0.1:8080 --redis redis://127.0.0.1:6379\n  gateway config show --config config/gateway.toml --changed\n  gateway token new --name board --stores 1001,1002\n\n\
                   Addresses and passwords may come from HOTSHELF_REDIS_URL and HOTSHELF_POSTGRES_URL.\n\
                   Exit codes: 0 stopped as asked, 1 failed, 64 wrong usage, 78 wrong settings."
 )]
 struct Cli {
+    #[command(flatten)]
+    given: Given,
+    /// Check the settings and exit
+    #[arg(long)]
+    check_config: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+// No doc comment here: clap would take it for the help of the command.
+// Settings as a command line gives them.
+#[derive(Debug, Args)]
+struct Given {
     /// Settings file; later ones override earlier ones
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
@@ -50,16 +65,27 @@ struct Cli {
     /// Address of PostgreSQL, instead of postgres.url
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
-    /// Check the settings and exit
-    #[arg(long)]
-    check_config: bool,
-    #[command(subcommand)]
-    command: Option<Command>,
+}
+
+impl Given {
+    fn origin(&self) -> Origin {
+        let given = [(origins::REDIS.variable, &self.redis), (origins::POSTGRES.variable, &self.postgres)];
+        let source = SettingsSource::new(&self.config, &given);
+        Origin { source, listen: self.listen.clone(), insecure: self.insecure }
+    }
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Config(config::Config),
     Token(token::Token),
+    Verify(verify::Verify),
+}
+
+/// The command line, for what is written about it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line of this process.
@@ -69,12 +95,13 @@ pub async fn main() -> ExitCode {
 
 async fn start() -> Result<ExitCode, ExitCode> {
     let cli: Cli = program::command_line()?;
-    if let Some(Command::Token(args)) = &cli.command {
-        return Ok(token::run(args));
+    match &cli.command {
+        Some(Command::Config(args)) => return config::run(args),
+        Some(Command::Token(args)) => return Ok(token::run(args)),
+        Some(Command::Verify(args)) => return verify::run(args).await,
+        None => {}
     }
-    let given = [("HOTSHELF_REDIS_URL", &cli.redis), ("HOTSHELF_POSTGRES_URL", &cli.postgres)];
-    let source = SettingsSource::new(&cli.config, &given);
-    let origin = Origin { source, listen: cli.listen, insecure: cli.insecure };
+    let origin = cli.given.origin();
     let settings = origin.load().map_err(|error| program::wrong_settings(&error))?;
     if cli.check_config {
         check_files(&settings).map_err(|error| program::wrong_settings(&error))?;

@@ -12,6 +12,7 @@
 //! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers; `conditional`: what the client has already.
 //! - [`refresh`]: wishes for fresh answers.
 //! - [`access_log`]: what was asked, for the warmer.
+//! - [`verify`]: whether a gateway can do its work, and no more.
 //! - [`problem`]: the only place that turns errors into status codes; `refusal` gives them to what hyper refuses itself.
 
 pub mod access_log;
@@ -41,6 +42,7 @@ pub mod represent;
 pub mod server;
 pub mod service;
 pub mod status;
+pub mod verify;
 
 pub use access_log::AccessLog;
 pub use app::{App, Front};

@@ -7,8 +7,8 @@ use shared::cache::{Cache, CacheErrorKind, Levels, Read, RedisCache};
 use shared::config::{ListenAddress, Settings};
 use shared::entry;
 use shared::keys::{DIRECTORY_SUMMARY, Keys, Slot};
-use shared::runtime::now_ms;
 use shared::source::postgres::PostgresSource;
+use shared::verify::host::Clock;
 use shared::verify::{Report, host, postgres, redis, served};
 use tokio::net::TcpStream;
 
@@ -29,12 +29,17 @@ pub async fn verify(settings: &Settings, asking: Asking) -> Report {
     let mut clocks = Vec::new();
     of_redis(&mut report, settings, &mut clocks).await;
     of_postgres(&mut report, settings, &mut clocks).await;
-    let asking = if asking.urls.is_empty() { Asking { urls: own_addresses(settings).await, ..asking } } else { asking };
+    let asking = if asking.urls.is_empty() {
+        Asking { urls: own_addresses(settings).await, ..asking }
+    } else {
+        asking
+    };
     let told = served::check(&mut report, &asking).await;
-    clocks.extend(told.iter().map(|(theirs, ours)| ("gateway", *theirs, *ours)));
+    clocks.extend(&told);
     match &settings.access_log.path {
         Some(path) => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder =
+                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             host::folder(&mut report, "log.folder", "access_log.path", folder);
         }
         None => report.warn(
@@ -49,7 +54,7 @@ pub async fn verify(settings: &Settings, asking: Asking) -> Report {
     report
 }
 
-async fn of_redis<'a>(report: &mut Report, settings: &Settings, clocks: &mut Vec<(&'a str, i64, i64)>) {
+async fn of_redis(report: &mut Report, settings: &Settings, clocks: &mut Vec<Clock>) {
     let cache = match RedisCache::connect(&settings.redis) {
         Ok(cache) => cache,
         Err(error) => {
@@ -61,7 +66,7 @@ async fn of_redis<'a>(report: &mut Report, settings: &Settings, clocks: &mut Vec
         return report.skip(&OF_REDIS, "redis.reachable failed");
     }
     if let Ok(now) = cache.time_ms().await {
-        clocks.push(("redis", now, now_ms()));
+        clocks.push(Clock::read("redis", now));
     }
     read_only(report, settings, &cache).await;
     tracking(report, settings, &cache).await;
@@ -120,12 +125,15 @@ async fn warm(report: &mut Report, settings: &Settings, cache: RedisCache) {
     let keys = Keys::new(&settings.prefix);
     let own = settings.rules.fingerprint();
     let levels = Levels::new(Cache::Redis(cache), keys.clone(), own, settings.ttl, settings.max_inflated);
-    let remedy = "run warmer once, or start warmer run; and see that redis.url and redis.prefix are the warmer's";
+    let remedy =
+        "run warmer once, or start warmer run; and see that redis.url and redis.prefix are the warmer's";
     match levels.read_directory().await {
         Read::Hit(directory) => {
             return report.pass(name, format!("{} stores are in the directory", directory.stores().len()));
         }
-        Read::Unavailable => return report.fail(name, "the directory cannot be read in time", "see the server's load"),
+        Read::Unavailable => {
+            return report.fail(name, "the directory cannot be read in time", "see the server's load");
+        }
         Read::Miss => {}
     }
     let slot = Slot { key: keys.directory(), field: Some(DIRECTORY_SUMMARY.to_owned()) };
@@ -142,7 +150,7 @@ async fn warm(report: &mut Report, settings: &Settings, cache: RedisCache) {
     }
 }
 
-async fn of_postgres<'a>(report: &mut Report, settings: &Settings, clocks: &mut Vec<(&'a str, i64, i64)>) {
+async fn of_postgres(report: &mut Report, settings: &Settings, clocks: &mut Vec<Clock>) {
     let name = "postgres.read_only";
     let source = match PostgresSource::new(&settings.postgres) {
         Ok(source) => source,
@@ -152,7 +160,7 @@ async fn of_postgres<'a>(report: &mut Report, settings: &Settings, clocks: &mut 
         }
     };
     let found = postgres::check(report, &source, None).await;
-    clocks.extend(found.now.map(|now| ("postgres", now, now_ms())));
+    clocks.extend(found.now.map(|now| Clock::read("postgres", now)));
     if !found.readable {
         return report.skip(&[name], "the table cannot be read");
     }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use shared::config::process_environment;
 use shared::model::Day;
@@ -159,6 +159,12 @@ struct RecordArgs {
     gateway: GatewayArgs,
 }
 
+/// The command line, for what is written about it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program.
 pub async fn main() -> ExitCode {
     let cli: Cli = match program::command_line() {
@@ -308,7 +314,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory as _;
         Cli::command().debug_assert();
         assert!(Cli::try_parse_from(["loadtest", "generate"]).is_err());
         assert!(Cli::try_parse_from(["loadtest", "generate", "--into", "postgres"]).is_ok());

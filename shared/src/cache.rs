@@ -21,7 +21,7 @@ pub use redis::{
     CacheHealth, Fence, KeyFacts, KeyType, Monitor, MonitorState, MonitorStatus, RedisCache, RedisSettings,
     Right, ServerFacts, Warning, WarningKind,
 };
-pub use ttl::Ttl;
+pub use ttl::{Profile, Ttl};
 pub use watch::{Change, Told};
 pub use write::Write;
 

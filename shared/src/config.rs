@@ -11,13 +11,15 @@ mod gateway;
 mod heat;
 mod listen;
 mod near;
+pub mod origins;
 mod raw;
+pub mod show;
 mod tls;
 mod warm;
 
 use std::path::PathBuf;
 
-use crate::cache::{RedisSettings, Ttl};
+use crate::cache::{Profile, RedisSettings, Ttl};
 use crate::model::Rules;
 use crate::runtime::logging::LogFormat;
 use crate::source::postgres::PostgresSettings;
@@ -31,6 +33,7 @@ pub use gateway::GatewaySettings;
 pub use heat::HeatSettings;
 pub use listen::ListenAddress;
 pub use near::NearSettings;
+pub use origins::Origins;
 pub use tls::TlsSettings;
 pub use warm::WarmSettings;
 
@@ -45,6 +48,8 @@ pub struct Settings {
     pub postgres: PostgresSettings,
     /// Rules of metrics and diagnosis.
     pub rules: Rules,
+    /// What the expiries follow from that are not set.
+    pub profile: Profile,
     /// Expiries.
     pub ttl: Ttl,
     /// Limit of an inflated payload in bytes.
@@ -91,6 +96,17 @@ impl Settings {
         files: &[PathBuf],
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, SettingsError> {
+        Self::with_origins(files, environment).map(|(settings, _)| settings)
+    }
+
+    /// As [`Settings::load`], and where each value comes from.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn with_origins(
+        files: &[PathBuf],
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Self, Origins), SettingsError> {
         check::load(files, environment)
     }
 }

@@ -280,8 +280,6 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
 mod tests {
     use super::*;
 
-    pub use connector::connector;
-
     #[test]
     fn a_password_is_one_line() {
         let folder = tempfile::tempdir().unwrap();

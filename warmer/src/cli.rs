@@ -1,6 +1,7 @@
 //! The warmer's commands: one file each. Which settings a command takes follows from what it works on.
 
 mod completions;
+mod config;
 mod explain;
 mod flush;
 mod hot;
@@ -16,13 +17,11 @@ mod settings;
 mod status;
 mod verify;
 
-use std::fmt::Display;
-use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use shared::runtime::program;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use shared::runtime::program::{self, print};
 
 use crate::insight::Output;
 use crate::simulate::{self, SimulateArgs};
@@ -63,8 +62,15 @@ enum Command {
     Refresh(refresh::Refresh),
     /// Replay requests against policies of what to keep
     Simulate(SimulateArgs),
+    Config(config::Config),
     Completions(completions::Completions),
     Man(man::Man),
+}
+
+/// The command line, for what is written about it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line of this process.
@@ -76,6 +82,7 @@ async fn run() -> Result<ExitCode, ExitCode> {
     let Cli { config: first, command } = program::command_line()?;
     let outcome = match command {
         Command::Simulate(args) => run_simulate(args).await,
+        Command::Config(args) => return config::run(&first, &args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Import(args) => import::run(&settings::load(&first, &args.settings)?, args.import).await,
@@ -85,7 +92,7 @@ async fn run() -> Result<ExitCode, ExitCode> {
             run::run(settings, args, source, log).await
         }
         Command::Status(args) => status::run(&settings::load(&first, &args.settings)?, args).await,
-        Command::Verify(args) => verify::run(&settings::load(&first, &args.settings)?, args).await,
+        Command::Verify(args) => return verify::run(&settings::load(&first, &args.settings)?, args).await,
         Command::Hot(args) => hot::run(&settings::load(&first, &args.settings)?, &args),
         Command::Plan(args) => plan::run(&settings::load(&first, &args.settings)?, &args).await,
         Command::Explain(args) => explain::run(&settings::load(&first, &args.settings)?, &args).await,
@@ -96,15 +103,6 @@ async fn run() -> Result<ExitCode, ExitCode> {
         Command::Refresh(args) => refresh::run(&settings::load(&first, &args.settings)?, args).await,
     };
     Ok(program::end(outcome))
-}
-
-/// Prints a text and the end of its line. A reader that has seen enough (`| head`) is no failure.
-fn print(text: impl Display) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        done => done,
-    }
 }
 
 async fn run_simulate(args: SimulateArgs) -> anyhow::Result<ExitCode> {

@@ -11,6 +11,7 @@
 //! - [`level`]: the levels of the cache, as operators name them.
 //! - [`lease`]: the writer's lease, for as long as one command runs.
 //! - [`operate`]: what operators do to a cache by hand.
+//! - [`verify`]: whether everything is set up as it must be.
 //! - [`service`]: the daemon as a service: signals, settings read again, status and metrics.
 //! - [`cli`]: the commands.
 

@@ -6,8 +6,8 @@ mod running;
 
 use shared::cache::{Cache, RedisCache, Right};
 use shared::config::Settings;
-use shared::runtime::now_ms;
 use shared::source::postgres::PostgresSource;
+use shared::verify::host::Clock;
 use shared::verify::{Report, host, postgres, redis, served};
 
 pub use shared::verify::served::Asking;
@@ -37,7 +37,7 @@ pub async fn verify(settings: &Settings, scope: &Scope) -> Report {
     let (source, line) = of_postgres(&mut report, settings, scope, &mut clocks).await;
     match (&redis, source, line) {
         (Some(redis), Some(source), Some(store)) => {
-            rehearsal::rehearse(&mut report, settings, redis, source, &store).await
+            rehearsal::rehearse(&mut report, settings, redis, source, &store).await;
         }
         (None, _, _) => report.skip(&rehearsal::CHECKS, "Redis cannot be written"),
         (_, _, None) | (_, None, _) => report.skip(&rehearsal::CHECKS, "there is no line that could be read"),
@@ -51,7 +51,7 @@ pub async fn verify(settings: &Settings, scope: &Scope) -> Report {
     };
     let before = logs::size(settings);
     let told = served::check(&mut report, &scope.asking).await;
-    clocks.extend(told.iter().map(|(theirs, ours)| ("gateway", *theirs, *ours)));
+    clocks.extend(&told);
     logs::check(&mut report, settings, (!told.is_empty()).then_some(before), warmers.as_ref()).await;
     match &settings.warm.state {
         Some(state) => host::folder(&mut report, "host.state", "warm.state", state),
@@ -69,11 +69,11 @@ pub async fn verify(settings: &Settings, scope: &Scope) -> Report {
 }
 
 /// Redis, if it can be written.
-async fn of_redis<'a>(
+async fn of_redis(
     report: &mut Report,
     settings: &Settings,
     scope: &Scope,
-    clocks: &mut Vec<(&'a str, i64, i64)>,
+    clocks: &mut Vec<Clock>,
 ) -> Option<RedisCache> {
     let rights = ["redis.rights", "redis.gateway_rights"];
     let cache = match RedisCache::connect(&settings.redis) {
@@ -89,13 +89,13 @@ async fn of_redis<'a>(
         return None;
     }
     if let Ok(now) = cache.time_ms().await {
-        clocks.push(("redis", now, now_ms()));
+        clocks.push(Clock::read("redis", now));
     }
     let key = shared::keys::Keys::new(&settings.prefix).proof(&crate::lease::owner());
     let written = cache.write_and_read(&key).await;
     match &written {
         Ok(()) => {
-            report.pass(rights[0], format!("{} writes and reads under {}", cache.user(), settings.prefix))
+            report.pass(rights[0], format!("{} writes and reads under {}", cache.user(), settings.prefix));
         }
         Err(error) => report.fail(
             rights[0],
@@ -147,11 +147,11 @@ async fn gateway_rights(report: &mut Report, settings: &Settings, cache: &RedisC
 }
 
 /// The source, and a store that has lines.
-async fn of_postgres<'a>(
+async fn of_postgres(
     report: &mut Report,
     settings: &Settings,
     scope: &Scope,
-    clocks: &mut Vec<(&'a str, i64, i64)>,
+    clocks: &mut Vec<Clock>,
 ) -> (Option<PostgresSource>, Option<String>) {
     let rest = ["postgres.changes", "postgres.gateway_rights"];
     let source = match PostgresSource::new(&settings.postgres) {
@@ -163,7 +163,7 @@ async fn of_postgres<'a>(
         }
     };
     let found = postgres::check(report, &source, Some(settings.changes.mode)).await;
-    clocks.extend(found.now.map(|now| ("postgres", now, now_ms())));
+    clocks.extend(found.now.map(|now| Clock::read("postgres", now)));
     if !found.readable {
         report.skip(&rest, "the table cannot be read");
         return (None, None);

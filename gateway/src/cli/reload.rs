@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 
 use shared::config::diff;
-use shared::config::{ListenAddress, Settings, SettingsError};
+use shared::config::{ListenAddress, Origins, Settings, SettingsError};
 use shared::runtime::ReloadSignal;
 use shared::runtime::program::SettingsSource;
 
@@ -26,12 +26,24 @@ impl Origin {
     /// # Errors
     /// All that does not fit.
     pub(super) fn load(&self) -> Result<Settings, SettingsError> {
-        let mut settings = self.source.load()?;
+        self.load_with_origins().map(|(settings, _)| settings)
+    }
+
+    /// The same, and where each value comes from.
+    ///
+    /// # Errors
+    /// All that does not fit.
+    pub(super) fn load_with_origins(&self) -> Result<(Settings, Origins), SettingsError> {
+        let (mut settings, mut origins) = self.source.load_with_origins()?;
         if !self.listen.is_empty() {
             settings.gateway.listen.clone_from(&self.listen);
+            origins.of_option("gateway.listen", "--listen");
         }
-        settings.access.insecure |= self.insecure;
-        Ok(settings)
+        if self.insecure {
+            settings.access.insecure = true;
+            origins.of_option("access.insecure", "--insecure");
+        }
+        Ok((settings, origins))
     }
 }
 

@@ -35,7 +35,7 @@ async fn the_documented_rights_are_enough_and_no_more() {
 
     let user = documented("ACL SETUSER ").replace("A-LONG-PASSWORD", "secret");
     assert_eq!(redis.says(&[&user]).await, ["+OK"]);
-    let (name, name_in_test) = ("hotshelf_gateway_1", "least_privilege_1");
+    let (name, name_in_test) = ("hotshelf_gateway", "least_privilege_1");
     server.execute("postgres", &documented("CREATE USER ").replace(name, name_in_test)).await;
     let as_user = database.replace("postgres@", &format!("{name_in_test}@"));
     let url = format!("redis://hotshelf_gateway:secret@{}/", redis.address());

@@ -13,6 +13,7 @@ mod access_log;
 mod access_reload;
 mod bad_input;
 mod client;
+mod config_show;
 mod connections;
 mod cors;
 mod fixture;

@@ -4,6 +4,38 @@ use std::time::Duration;
 
 use crate::entry::EntryKind;
 
+/// How often the data change, which the soft expiries follow from unless they are set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// All day.
+    Live,
+    /// Imported once a day.
+    Daily,
+}
+
+impl Profile {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Live, Self::Daily];
+
+    /// Its text in settings.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Daily => "daily",
+        }
+    }
+
+    /// Its soft expiries.
+    #[must_use]
+    pub const fn ttl(self) -> Ttl {
+        match self {
+            Self::Live => Ttl::LIVE,
+            Self::Daily => Ttl::DAILY,
+        }
+    }
+}
+
 /// Soft expiries by level; the hard ones follow from them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ttl {

@@ -26,6 +26,10 @@ const DEFAULT_BURST: u32 = 1_000;
 pub struct AccessSettings {
     /// Who may ask. Without any, everybody may ask for everything.
     pub tokens: Vec<TokenSettings>,
+    /// Requests per second of a token without a rate of its own; 0 = no limit.
+    pub rate: f64,
+    /// Requests that a token without a burst of its own may make at once.
+    pub burst: u32,
     /// Requests per second of one address that brings no valid token; 0 = no limit.
     pub address_rate: f64,
     /// Requests that such an address may make at once.
@@ -171,8 +175,10 @@ pub(super) fn check(access: raw::Access, checker: &mut Checker) -> AccessSetting
     let burst = |checker: &mut Checker, key: &str, value, default| {
         checker.number(key, value, default, (1, MAX_BURST))
     };
-    let each = rate(checker, "access.rate", access.rate, DEFAULT_RATE);
-    let each = (each, burst(checker, "access.burst", access.burst, DEFAULT_BURST));
+    let each = (
+        rate(checker, "access.rate", access.rate, DEFAULT_RATE),
+        burst(checker, "access.burst", access.burst, DEFAULT_BURST),
+    );
     let tokens = check_tokens(access.tokens.unwrap_or_default(), each, checker);
     let cors_origins = access.cors_origins.unwrap_or_default();
     for origin in cors_origins.iter().filter(|origin| !is_origin(origin)) {
@@ -183,6 +189,8 @@ pub(super) fn check(access: raw::Access, checker: &mut Checker) -> AccessSetting
     }
     AccessSettings {
         tokens,
+        rate: each.0,
+        burst: each.1,
         address_rate: rate(checker, "access.address_rate", access.address_rate, 0.0),
         address_burst: burst(checker, "access.address_burst", access.address_burst, 100),
         addresses: checker.number("access.addresses", access.addresses, 10_000, (1, 1_000_000)),

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use super::checker::{Checker, HOUR, SECOND, SettingsError};
+use super::origins::{POSTGRES, REDIS};
 use super::raw::{self, Names};
-use super::{LogSettings, Settings, access, access_log, admin, changes, gateway, heat, near, tls, warm};
+use super::{
+    LogSettings, Origins, Settings, access, access_log, admin, changes, gateway, heat, near, tls, warm,
+};
 use crate::cache::levels::DEFAULT_MAX_INFLATED;
-use crate::cache::{RedisSettings, Ttl};
+use crate::cache::{Profile, RedisSettings, Ttl};
 use crate::keys::DEFAULT_PREFIX;
 use crate::model::{Column, Rules};
 use crate::runtime::logging::LogFormat;
@@ -15,14 +18,18 @@ use crate::source::postgres::PostgresSettings;
 pub(super) fn load(
     files: &[PathBuf],
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Settings, SettingsError> {
+) -> Result<(Settings, Origins), SettingsError> {
     let mut checker = Checker::default();
     let mut file = raw::File::default();
+    let mut origins = Origins::default();
     for path in files {
         let place = path.display().to_string();
         match std::fs::read_to_string(path) {
             Ok(text) => match toml::from_str::<raw::File>(&text) {
-                Ok(read) => file.override_with(read),
+                Ok(read) => {
+                    origins.of_file(path, &text);
+                    file.override_with(read);
+                }
                 Err(error) => checker.problem(&place, told(&error, &text)),
             },
             Err(error) => {
@@ -30,10 +37,23 @@ pub(super) fn load(
             }
         }
     }
-    file.redis.url = environment("HOTSHELF_REDIS_URL").or(file.redis.url);
-    file.postgres.url = environment("HOTSHELF_POSTGRES_URL").or(file.postgres.url);
+    for (address, url) in [(REDIS, &mut file.redis.url), (POSTGRES, &mut file.postgres.url)] {
+        if let Some(given) = environment(address.variable) {
+            *url = Some(given);
+            origins.of_environment(address);
+        }
+    }
     let settings = check(file, &mut checker);
-    if checker.problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems: checker.problems }) }
+    if checker.problems.is_empty() {
+        Ok((settings, origins))
+    } else {
+        Err(SettingsError { problems: checker.problems })
+    }
+}
+
+/// The settings without any file.
+pub(super) fn defaults() -> Settings {
+    check(raw::File::default(), &mut Checker::default())
 }
 
 /// What is wrong in a file and where, without the line itself: it may hold a password.
@@ -72,13 +92,16 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         DEFAULT_MAX_INFLATED,
         (1 << 20, 1 << 30),
     );
+    let profiles = Profile::ALL.map(|profile| (profile.as_str(), profile));
+    let profile = checker.choice("cache.profile", cache.profile.clone(), &profiles, Profile::Live);
     let retention_days = checker.number("cache.retention_days", cache.retention_days, 120, (1, 3660));
     Settings {
         redis: check_redis(redis, checker),
         prefix,
         postgres: check_postgres(postgres, checker),
         rules: check_rules(rules, checker),
-        ttl: check_ttl(cache, checker),
+        profile,
+        ttl: check_ttl(cache, profile.ttl(), checker),
         max_inflated,
         retention_days,
         changes: changes::check(changes, checker),
@@ -237,9 +260,7 @@ fn check_rules(rules: raw::Rules, checker: &mut Checker) -> Rules {
     }
 }
 
-fn check_ttl(cache: raw::Cache, checker: &mut Checker) -> Ttl {
-    let profiles = [("live", Ttl::LIVE), ("daily", Ttl::DAILY)];
-    let profile = checker.choice("cache.profile", cache.profile, &profiles, Ttl::LIVE);
+fn check_ttl(cache: raw::Cache, profile: Ttl, checker: &mut Checker) -> Ttl {
     let limits = (SECOND, 31 * 24 * HOUR);
     Ttl {
         orders: checker.duration("cache.orders", cache.orders, profile.orders, limits),
@@ -253,6 +274,13 @@ fn check_ttl(cache: raw::Cache, checker: &mut Checker) -> Ttl {
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 pub(super) mod tests {
     use super::*;
+
+    fn load(
+        files: &[PathBuf],
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Settings, SettingsError> {
+        Settings::load(files, environment)
+    }
 
     pub(in crate::config) fn settings(text: &str) -> Result<Settings, SettingsError> {
         let mut checker = Checker::default();

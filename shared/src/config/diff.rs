@@ -9,7 +9,7 @@ use super::{
     HeatSettings, ListenAddress, LogSettings, NearSettings, Settings, StoreScope, TlsSettings, TokenSettings,
     WarmSettings,
 };
-use crate::cache::{RedisSettings, Ttl};
+use crate::cache::{Profile, RedisSettings, Ttl};
 use crate::model::{Money, Rules};
 use crate::runtime::logging::LogFormat;
 use crate::source::postgres::PostgresSettings;
@@ -46,12 +46,14 @@ pub fn changes(before: &Settings, now: &Settings) -> Vec<Change> {
 }
 
 /// One setting.
-struct Entry {
-    key: String,
+pub(super) struct Entry {
+    pub(super) key: String,
     /// As it is compared.
-    value: String,
-    /// As it is shown.
+    pub(super) value: String,
+    /// As it is told when it changes.
     shown: String,
+    /// As everybody may read it: without anything that a secret could be found from.
+    pub(super) public: String,
 }
 
 /// Lists the fields of a struct under a section. A field that is not named here does not compile: none is forgotten.
@@ -63,18 +65,34 @@ macro_rules! list {
 }
 
 fn entry(key: &str, value: &impl Shown) -> Entry {
-    let text = value.text();
-    let shown = if key.ends_with(".url") { without_secrets(text.trim_matches('"')) } else { text.clone() };
-    Entry { key: key.to_owned(), value: text, shown }
+    let text = as_written(key, value.text());
+    let (shown, public) = if key.ends_with(".url") {
+        let place = without_secrets(text.trim_matches('"'));
+        (place.clone(), place)
+    } else {
+        (text.clone(), as_written(key, value.public()))
+    };
+    Entry { key: key.to_owned(), value: text, shown, public }
 }
 
-fn listed(settings: &Settings) -> Vec<Entry> {
+/// Numbers that files write in another way than as a number.
+fn as_written(key: &str, text: String) -> String {
+    match text.parse::<u32>() {
+        Ok(mode) if key == "gateway.socket_mode" => format!("\"{mode:o}\""),
+        Ok(bytes) if key.ends_with("_bytes") => size(bytes.into()),
+        _ => text,
+    }
+}
+
+/// Every setting, in the order of the sections of the shipped files.
+pub(super) fn listed(settings: &Settings) -> Vec<Entry> {
     let mut entries = Vec::new();
     let Settings {
         redis,
         prefix,
         postgres,
         rules,
+        profile,
         ttl,
         max_inflated,
         retention_days,
@@ -135,6 +153,7 @@ fn listed(settings: &Settings) -> Vec<Entry> {
         "rules",
         Rules { fee_channels, consumable_categories, notice_price, high_delivery } = rules
     );
+    entries.push(entry("cache.profile", profile));
     list!(entries, "cache", Ttl { orders, cells, answers, hot } = ttl);
     entries.push(entry("cache.max_inflated", max_inflated));
     entries.push(entry("cache.retention_days", retention_days));
@@ -224,7 +243,16 @@ fn listed(settings: &Settings) -> Vec<Entry> {
     list!(
         entries,
         "access",
-        AccessSettings { tokens, address_rate, address_burst, addresses, cors_origins, insecure } = access
+        AccessSettings {
+            tokens,
+            rate,
+            burst,
+            address_rate,
+            address_burst,
+            addresses,
+            cors_origins,
+            insecure
+        } = access
     );
     list!(entries, "near", NearSettings { enabled, bytes, max_age, keepalive, flights } = near);
     list!(
@@ -265,12 +293,22 @@ fn without_secrets(address: &str) -> String {
             address.split_whitespace().filter(says_where).collect::<Vec<_>>().join(" ")
         }
     };
-    format!("{place:?}")
+    quoted(&place)
 }
 
 /// A value as it is written in a settings file.
 trait Shown {
     fn text(&self) -> String;
+
+    /// The same without anything that a secret could be found from.
+    fn public(&self) -> String {
+        self.text()
+    }
+}
+
+/// A text in quotes, as TOML and JSON have them.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 macro_rules! shown {
@@ -280,18 +318,19 @@ macro_rules! shown {
 }
 
 shown! {
-    String: |text| format!("{text:?}");
-    PathBuf: |path| format!("{:?}", path.display().to_string());
+    String: |text| quoted(text);
+    PathBuf: |path| quoted(&path.display().to_string());
     Duration: |time| humantime::format_duration(*time).to_string();
     // Numbers of this type are bytes.
     u64: |bytes| size(*bytes);
     u32: |number| number.to_string();
     i32: |number| number.to_string();
     usize: |number| number.to_string();
-    ListenAddress: |address| format!("{:?}", address.to_string());
+    ListenAddress: |address| quoted(&address.to_string());
     f64: |number| number.to_string();
     bool: |yes| yes.to_string();
     Money: |amount| format!("{:?}", amount.to_string());
+    Profile: |profile| quoted(profile.as_str());
     LogFormat: |format| match format { Self::Text => "\"text\"".to_owned(), Self::Json => "\"json\"".to_owned() };
     ChangeMode: |mode| match mode {
         Self::Trigger => "\"trigger\"".to_owned(),
@@ -302,14 +341,24 @@ shown! {
 
 impl Shown for TokenSettings {
     fn text(&self) -> String {
+        self.with(&format!("sha256 = \"{}\", ", self.sha256_text()))
+    }
+
+    fn public(&self) -> String {
+        self.with("")
+    }
+}
+
+impl TokenSettings {
+    fn with(&self, hash: &str) -> String {
         let Self { name, sha256: _, stores, role, rate, burst } = self;
         let stores = match stores {
             StoreScope::All => "\"*\"".to_owned(),
             StoreScope::Listed(stores) => stores.iter().cloned().collect::<Vec<_>>().text(),
         };
-        let (name, sha256, role) = (name.text(), self.sha256_text(), role.as_str());
+        let (name, role) = (name.text(), role.as_str());
         format!(
-            "{{name = {name}, sha256 = \"{sha256}\", stores = {stores}, role = \"{role}\", rate = {rate}, burst = {burst}}}"
+            "{{name = {name}, {hash}stores = {stores}, role = \"{role}\", rate = {rate}, burst = {burst}}}"
         )
     }
 }
@@ -323,6 +372,10 @@ impl<T: Shown> Shown for Option<T> {
 impl<T: Shown> Shown for Vec<T> {
     fn text(&self) -> String {
         format!("[{}]", self.iter().map(Shown::text).collect::<Vec<_>>().join(", "))
+    }
+
+    fn public(&self) -> String {
+        format!("[{}]", self.iter().map(Shown::public).collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -359,6 +412,7 @@ mod tests {
         let expected = [
             r#"postgres.columns: {} → {cost = ["c"]}"#,
             r#"rules.high_delivery: "6" → "6.5""#,
+            r#"cache.profile: "live" → "daily""#,
             "cache.orders: 30m → 1day",
             "cache.cells: 15m → 6h",
             "cache.answers: 10m → 1h",

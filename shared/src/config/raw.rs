@@ -21,6 +21,9 @@ macro_rules! raw {
             pub(super) struct $name { $(pub(super) $field: Option<$type>,)* }
 
             impl $name {
+                #[cfg(test)]
+                pub(super) const KEYS: &[&str] = &[$(stringify!($field)),*];
+
                 /// Takes every key that `other` sets.
                 pub(super) fn override_with(&mut self, other: Self) {
                     $(if other.$field.is_some() { self.$field = other.$field; })*
@@ -96,57 +99,29 @@ pub(super) struct Token {
     pub(super) burst: Option<u32>,
 }
 
-/// A settings file.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct File {
-    pub(super) redis: Redis,
-    pub(super) postgres: Postgres,
-    pub(super) rules: Rules,
-    pub(super) cache: Cache,
-    pub(super) changes: Changes,
-    pub(super) warm: Warm,
-    pub(super) heat: Heat,
-    pub(super) admin: Admin,
-    pub(super) gateway: Gateway,
-    pub(super) tls: Tls,
-    pub(super) access: Access,
-    pub(super) near: Near,
-    pub(super) access_log: AccessLog,
-    pub(super) log: Log,
+macro_rules! file {
+    ($($section:ident: $type:ident,)*) => {
+        /// A settings file.
+        #[derive(Clone, Debug, Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub(super) struct File { $(pub(super) $section: $type,)* }
+
+        impl File {
+            pub(super) fn override_with(&mut self, other: Self) {
+                $(self.$section.override_with(other.$section);)*
+            }
+
+            /// Every key that a file may have.
+            #[cfg(test)]
+            pub(super) fn keys() -> Vec<String> {
+                let sections = [$((stringify!($section), $type::KEYS),)*];
+                sections.iter().flat_map(|(section, keys)| keys.iter().map(move |key| format!("{section}.{key}"))).collect()
+            }
+        }
+    };
 }
 
-impl File {
-    pub(super) fn override_with(&mut self, other: Self) {
-        let Self {
-            redis,
-            postgres,
-            rules,
-            cache,
-            changes,
-            warm,
-            heat,
-            admin,
-            gateway,
-            tls,
-            access,
-            near,
-            access_log,
-            log,
-        } = other;
-        self.redis.override_with(redis);
-        self.postgres.override_with(postgres);
-        self.rules.override_with(rules);
-        self.cache.override_with(cache);
-        self.changes.override_with(changes);
-        self.warm.override_with(warm);
-        self.heat.override_with(heat);
-        self.admin.override_with(admin);
-        self.gateway.override_with(gateway);
-        self.tls.override_with(tls);
-        self.access.override_with(access);
-        self.near.override_with(near);
-        self.access_log.override_with(access_log);
-        self.log.override_with(log);
-    }
+file! {
+    redis: Redis, postgres: Postgres, rules: Rules, cache: Cache, changes: Changes, warm: Warm, heat: Heat, admin: Admin,
+    gateway: Gateway, tls: Tls, access: Access, near: Near, access_log: AccessLog, log: Log,
 }

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt::Display;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +11,7 @@ use clap::Parser;
 
 use super::logging::{self, LogHandle};
 use crate::cache::{CacheError, CacheErrorKind};
-use crate::config::{Settings, SettingsError, process_environment};
+use crate::config::{Origins, Settings, SettingsError, origins, process_environment};
 use crate::source::{SourceError, SourceErrorKind};
 
 const USAGE: u8 = 64;
@@ -50,10 +51,22 @@ impl SettingsSource {
     /// # Errors
     /// All that does not fit.
     pub fn load(&self) -> Result<Settings, SettingsError> {
-        Settings::load(&self.files, &|name| {
-            let given = self.given.iter().find(|(variable, _)| variable == name);
-            given.map(|(_, value)| value.clone()).or_else(|| process_environment(name))
-        })
+        self.load_with_origins().map(|(settings, _)| settings)
+    }
+
+    /// The same, and where each value comes from.
+    ///
+    /// # Errors
+    /// All that does not fit.
+    pub fn load_with_origins(&self) -> Result<(Settings, Origins), SettingsError> {
+        let given = |name: &str| self.given.iter().find(|(variable, _)| variable == name);
+        let (settings, mut origins) = Settings::with_origins(&self.files, &|name| {
+            given(name).map(|(_, value)| value.clone()).or_else(|| process_environment(name))
+        })?;
+        for address in origins::ADDRESSES.into_iter().filter(|address| given(address.variable).is_some()) {
+            origins.of_option(address.key, address.option);
+        }
+        Ok((settings, origins))
     }
 }
 
@@ -88,6 +101,18 @@ pub fn wrong_settings(error: &dyn Display) -> ExitCode {
 pub fn wrong_usage(error: &dyn Display) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::from(USAGE)
+}
+
+/// Prints a text and the end of its line. A reader that has seen enough (`| head`) is no failure.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn print(text: impl Display) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 /// The exit code of the work; an error is printed with those of its causes that it does not name itself.

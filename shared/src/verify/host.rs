@@ -5,6 +5,7 @@ use std::path::Path;
 use sysinfo::{Disks, System};
 
 use super::Report;
+use crate::runtime::now_ms;
 use crate::runtime::process::ProcessUse;
 
 /// Less free disk than this, and nothing can be written soon.
@@ -17,6 +18,25 @@ const GOOD_MEMORY_PERCENT: u64 = 10;
 const MOST_SKEW_MS: i64 = 5_000;
 /// Clocks that differ by more are worth a look, milliseconds.
 const GOOD_SKEW_MS: i64 = 1_000;
+
+/// The time by another clock and by this host's when it was read, both in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// Whose: `redis`, `postgres`, `gateway`.
+    pub of: &'static str,
+    /// By that clock.
+    pub theirs: i64,
+    /// By this host's.
+    pub ours: i64,
+}
+
+impl Clock {
+    /// What another clock says now.
+    #[must_use]
+    pub fn read(of: &'static str, theirs: i64) -> Self {
+        Self { of, theirs, ours: now_ms() }
+    }
+}
 
 fn shown(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
@@ -90,12 +110,11 @@ pub fn open_files(report: &mut Report, needed: usize, why: &str) {
     );
 }
 
-/// Checks that clocks agree with this host's; `others` are their names and times, with the host's time when they were read,
-/// both in milliseconds since 1970.
-pub fn clocks(report: &mut Report, others: &[(&str, i64, i64)]) {
+/// Checks that clocks agree with this host's.
+pub fn clocks(report: &mut Report, others: &[Clock]) {
     let name = "host.clock";
     let skews: Vec<(&str, i64)> =
-        others.iter().map(|(other, theirs, ours)| (*other, theirs.saturating_sub(*ours))).collect();
+        others.iter().map(|clock| (clock.of, clock.theirs.saturating_sub(clock.ours))).collect();
     let Some((_, most)) = skews.iter().max_by_key(|(_, skew)| skew.abs()) else {
         return report.skip(&[name], "no other clock could be read");
     };
@@ -126,7 +145,10 @@ mod tests {
 
     #[test]
     fn clocks_are_judged_by_the_one_that_differs_most() {
-        let judged = |others: &[(&str, i64, i64)]| outcome(|report| clocks(report, others));
+        let judged = |others: &[(&'static str, i64, i64)]| {
+            let read = |&(of, theirs, ours): &(&'static str, i64, i64)| Clock { of, theirs, ours };
+            outcome(|report| clocks(report, &others.iter().map(read).collect::<Vec<_>>()))
+        };
         assert_eq!(judged(&[("redis", 1_000_900, 1_000_000)]).0, Outcome::Pass);
         let (found, seen) = judged(&[("redis", 0, 10), ("postgres", 0, 5_001)]);
         assert_eq!((found, seen.as_str()), (Outcome::Fail, "redis -0.0 s, postgres -5.0 s"));

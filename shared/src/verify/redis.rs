@@ -51,7 +51,7 @@ fn settings_of_server(report: &mut Report, facts: &ServerFacts) {
     let used = size(facts.used_memory);
     match (facts.memory_percent(), warning(WarningKind::NoMaxmemory), warning(WarningKind::Memory)) {
         (_, Some(none), _) => {
-            report.fail("redis.memory", format!("{used} used, no limit"), none.remedy.clone())
+            report.fail("redis.memory", format!("{used} used, no limit"), none.remedy.clone());
         }
         (Some(percent), _, nearly) => {
             let seen = format!("{used} of {} used ({percent} %)", size(facts.max_memory));

@@ -13,6 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use super::Report;
+use super::host::Clock;
 use crate::runtime::now_ms;
 use crate::tls;
 
@@ -44,13 +45,12 @@ struct Answer {
     /// The rung that had it, without what follows it.
     rung: String,
     stale: bool,
-    /// Its clock, and ours, milliseconds since 1970.
-    clock: Option<(i64, i64)>,
+    clock: Option<Clock>,
     body: Bytes,
 }
 
-/// Asks all gateways; their clocks and ours, milliseconds since 1970.
-pub async fn check(report: &mut Report, asking: &Asking) -> Vec<(i64, i64)> {
+/// Asks all gateways; the clocks of those that answer.
+pub async fn check(report: &mut Report, asking: &Asking) -> Vec<Clock> {
     let name = "gateway.reachable";
     if asking.urls.is_empty() {
         report.skip(&[name], "no gateway was named (--gateway URL)");
@@ -187,7 +187,11 @@ impl Asker {
                 rung: x_cache.split(';').next().unwrap_or_default().trim().to_owned(),
                 stale: x_cache.contains("stale"),
                 // It tells whole seconds: on average half of one has passed.
-                clock: date.map(|date| (date.timestamp_millis() + 500, now)),
+                clock: date.map(|date| Clock {
+                    of: "gateway",
+                    theirs: date.timestamp_millis() + 500,
+                    ours: now,
+                }),
                 body: body.to_bytes(),
             })
         };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use shared::config::Settings;
+use shared::config::{Origins, Settings, origins};
 use shared::runtime::logging::LogHandle;
 use shared::runtime::program::{self, SettingsSource};
 
@@ -82,8 +82,8 @@ pub(super) struct RedisAndPostgres {
     postgres: PostgresAddress,
 }
 
-const REDIS: &str = "HOTSHELF_REDIS_URL";
-const POSTGRES: &str = "HOTSHELF_POSTGRES_URL";
+const REDIS: &str = origins::REDIS.variable;
+const POSTGRES: &str = origins::POSTGRES.variable;
 
 impl Given for Neither {
     fn files(&self) -> &Files {
@@ -141,13 +141,30 @@ pub(super) struct Loaded {
 /// # Errors
 /// As [`load`].
 pub(super) fn load_to_run(first: &[PathBuf], given: &impl Given) -> Result<Loaded, ExitCode> {
+    let source = source(first, given);
+    let (settings, _) = read(&source, given)?;
+    let log = program::start_log(&settings)?;
+    Ok(Loaded { settings, source, log })
+}
+
+/// The settings of a command that only shows them, and where each value comes from.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn with_origins(first: &[PathBuf], given: &impl Given) -> Result<(Settings, Origins), ExitCode> {
+    read(&source(first, given), given)
+}
+
+fn source(first: &[PathBuf], given: &impl Given) -> SettingsSource {
     let files: Vec<PathBuf> = first.iter().chain(&given.files().config).cloned().collect();
-    let source = SettingsSource::new(&files, &given.values());
-    let settings = source.load().map_err(|error| program::wrong_settings(&error))?;
+    SettingsSource::new(&files, &given.values())
+}
+
+fn read(source: &SettingsSource, given: &impl Given) -> Result<(Settings, Origins), ExitCode> {
+    let read = source.load_with_origins().map_err(|error| program::wrong_settings(&error))?;
     if given.files().check_config {
         println!("the settings fit");
         return Err(ExitCode::SUCCESS);
     }
-    let log = program::start_log(&settings)?;
-    Ok(Loaded { settings, source, log })
+    Ok(read)
 }

@@ -60,7 +60,11 @@ pub(super) async fn check(report: &mut Report, settings: &Settings, redis: &Redi
     }
     match &counts.last_failure {
         Some(failure) => {
-            report.warn(FAILURES, format!("{}, the last: {failure}", counts.failures), "see the warmer's log")
+            report.warn(
+                FAILURES,
+                format!("{}, the last: {failure}", counts.failures),
+                "see the warmer's log",
+            );
         }
         None => report.pass(FAILURES, "none"),
     }
@@ -74,7 +78,7 @@ async fn rules(report: &mut Report, settings: &Settings, redis: &RedisCache, key
     match over(redis).read(&[slot], Patience::Bulk).await.pop() {
         Some(Read::Hit(bytes)) => match entry::look(&bytes) {
             Ok(look) if look.header.rules == own => {
-                report.pass(RULES, format!("{own:016x}, as what is cached"))
+                report.pass(RULES, format!("{own:016x}, as what is cached"));
             }
             Ok(look) => report.fail(
                 RULES,
