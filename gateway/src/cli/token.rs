@@ -34,7 +34,7 @@ enum Command {
 #[command(after_help = "Examples:\n  gateway token new --name board --stores 1001,1002\n  \
                         gateway token new --name ops --role operator\n  \
                         gateway token new --name board --stores 1001 --output json\n\n\
-                        Add the block that it prints to the gateway's settings, and restart the gateway.")]
+                        Add the block that it prints to the gateway's settings; a gateway that runs reads it on SIGHUP.")]
 struct New {
     /// For whom it is; names tell tokens apart in the settings
     #[arg(long, default_value = "token")]

@@ -40,7 +40,8 @@ fn section(page: &mut String, command: &Command, depth: usize) {
         let _ = write!(page, "{}.\n\n", about.to_string().trim_end_matches('.'));
     }
     let usage = command.clone().render_usage().to_string();
-    let _ = write!(page, "```\n{}\n```\n", usage.trim_start_matches("Usage: "));
+    let usage = usage.trim_start_matches("Usage: ").lines().map(str::trim);
+    let _ = write!(page, "```\n{}\n```\n", usage.collect::<Vec<_>>().join("\n"));
     let (positional, options): (Vec<&Arg>, Vec<&Arg>) = command
         .get_arguments()
         .filter(|argument| !is_of_every_command(argument))

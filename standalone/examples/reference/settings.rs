@@ -134,7 +134,8 @@ The variables HOTSHELF_REDIS_URL and HOTSHELF_POSTGRES_URL win over `redis.url` 
 ([commands.md](commands.md)) over both. What counts in the end, and where it comes from: `warmer config show`, `gateway config show`.
 
 Durations are written \"50ms\", \"15m\" or \"24h\"; sizes \"64MiB\" or \"1GiB\"; amounts \"6.5\".
-A key without a default says \"none\", with an example.
+A key without a default says \"none\", with an example. What to change for how many users of dashboards:
+[users-50.toml](../config/users-50.toml), [users-200.toml](../config/users-200.toml), [users-500.toml](../config/users-500.toml).
 ";
 
 /// The page.

@@ -29,7 +29,7 @@ fn in_folder(folder: &Path, names: &mut Names) {
             in_folder(&path, names);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
-            in_source(text.split("#[cfg(test)]").next().unwrap_or_default(), names);
+            in_source(text.split("\nmod tests {").next().unwrap_or_default(), names);
         }
     }
 }
