@@ -17,7 +17,10 @@ use crate::keys::Slot;
 pub use error::{CacheError, CacheErrorKind};
 pub use levels::{Levels, StoredAnswer};
 pub use memory::MemoryCache;
-pub use redis::{CacheHealth, Fence, KeyFacts, KeyType, RedisCache, RedisSettings};
+pub use redis::{
+    AclRole, AclUser, Administrator, CacheHealth, Fence, ForeignKeys, KeyFacts, KeyType, RedisCache,
+    RedisSettings, ServerFacts, ServerVersion, acl_rules, acl_user_words, password_hash,
+};
 pub use ttl::Ttl;
 pub use watch::{Change, Told};
 pub use write::Write;

@@ -11,6 +11,7 @@
 //! - [`level`]: the levels of the cache, as operators name them.
 //! - [`lease`]: the writer's lease, for as long as one command runs.
 //! - [`operate`]: what operators do to a cache by hand.
+//! - [`setup`]: Redis and PostgreSQL made ready: settings, users, table.
 //! - [`service`]: the daemon as a service: signals, settings read again, status and metrics.
 //! - [`cli`]: the commands.
 
@@ -38,6 +39,7 @@ pub mod publish;
 pub mod queue;
 pub mod scope;
 pub mod service;
+pub mod setup;
 pub mod shelf;
 pub mod simulate;
 pub mod store;

@@ -2,9 +2,11 @@
 //! owner of Redis commands.
 
 mod address;
+mod administer;
 mod health;
 mod inspect;
 mod lease;
+mod rights;
 mod tracking;
 mod writers;
 
@@ -22,10 +24,12 @@ use tokio::sync::Semaphore;
 
 use super::{CacheError, Patience, Read, Write};
 use crate::keys::Slot;
+pub use administer::{Administrator, ForeignKeys, ServerFacts};
 pub use health::CacheHealth;
 use health::{Counts, Watched};
 pub use inspect::{KeyFacts, KeyType};
 pub use lease::Fence;
+pub use rights::{AclRole, AclUser, ServerVersion, acl_rules, acl_user_words, password_hash};
 use writers::Writers;
 
 /// How to reach Redis. Every wait is bounded.
