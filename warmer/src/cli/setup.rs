@@ -21,8 +21,8 @@ pub(super) struct Setup {
 
 #[derive(Debug, Subcommand)]
 enum Server {
-    Redis(redis::Redis),
-    Postgres(postgres::Postgres),
+    Redis(redis::SetupRedis),
+    Postgres(postgres::SetupPostgres),
 }
 
 /// The users, of either server.

@@ -30,7 +30,7 @@ Exit codes: 0 done or shown, 1 failed or refused, 64 wrong usage, 78 wrong setti
 /// Set up PostgreSQL: the table, triggers where wanted, a user for the warmer and one for the gateways
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct Postgres {
+pub(in crate::cli) struct SetupPostgres {
     /// Change it; else it is only shown
     #[arg(long, conflicts_with = "write")]
     apply: bool,
@@ -49,7 +49,7 @@ pub(in crate::cli) struct Postgres {
     pub(super) settings: settings::Postgres,
 }
 
-pub(super) async fn run(settings: &Settings, args: Postgres) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(settings: &Settings, args: SetupPostgres) -> anyhow::Result<ExitCode> {
     let options = Options {
         users: args.logins.users(),
         passwords: args.logins.passwords,

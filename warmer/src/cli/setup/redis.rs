@@ -31,7 +31,7 @@ Exit codes: 0 done or shown, 1 failed or refused, 64 wrong usage, 78 wrong setti
 /// Set up Redis as Hotshelf's cache, with a user for the warmer and one for the gateways
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct Redis {
+pub(in crate::cli) struct SetupRedis {
     /// Change it; else it is only shown
     #[arg(long, conflicts_with = "write")]
     apply: bool,
@@ -56,7 +56,7 @@ pub(in crate::cli) struct Redis {
     pub(super) settings: settings::Redis,
 }
 
-pub(super) async fn run(settings: &Settings, args: Redis) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(settings: &Settings, args: SetupRedis) -> anyhow::Result<ExitCode> {
     let options = Options {
         users: args.logins.users(),
         passwords: args.logins.passwords,

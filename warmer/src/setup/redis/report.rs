@@ -172,14 +172,15 @@ impl Report {
 
     fn users_table(&self) -> String {
         let mut table = plain();
-        table.set_header(["", "user", "now", "password", "rights"]);
+        table.set_header(["", "user", "now", "password"]);
         for row in &self.users {
             let file = row.password_file.display();
             let password =
                 if row.has_password { format!("in {file}") } else { format!("would be made in {file}") };
-            table.add_row([mark(row.changes), &row.name, &row.now.to_string(), &password, &row.rules]);
+            table.add_row([mark(row.changes), &row.name, &row.now.to_string(), &password]);
         }
-        trimmed(&table)
+        let rules = self.users.iter().map(|row| format!("\n    {} may: {}", row.name, row.rules));
+        trimmed(&table) + &rules.collect::<String>()
     }
 }
 

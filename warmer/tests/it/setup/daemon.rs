@@ -1,0 +1,1 @@
+//! The warmer as these users.
