@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use shared::config::Settings;
 
 use super::settings::{Files, Given};
-use crate::setup::{Aim, Users};
+use crate::setup::{Aim, SetupError, Users};
 
 /// Make Redis or PostgreSQL ready: settings, users, table
 #[derive(Debug, Args)]
@@ -74,6 +74,15 @@ impl Given for Setup {
 /// An administrator's address on the command line is the whole of it: the settings' file holds the password of a daemon.
 fn own_password_file(given: &dyn Given, file: Option<PathBuf>) -> Option<PathBuf> {
     file.filter(|_| given.values().iter().all(|(_, address)| address.is_none()))
+}
+
+/// The error behind, by which the exit code is found.
+fn told(error: SetupError) -> anyhow::Error {
+    match error {
+        SetupError::Redis(error) => error.into(),
+        SetupError::Postgres(error) => error.into(),
+        other => other.into(),
+    }
 }
 
 pub(super) async fn run(settings: &Settings, args: Setup) -> anyhow::Result<ExitCode> {

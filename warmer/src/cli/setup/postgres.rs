@@ -8,7 +8,7 @@ use serde_json::json;
 use shared::config::Settings;
 use shared::source::postgres::PostgresSettings;
 
-use super::{Logins, aim, own_password_file};
+use super::{Logins, aim, own_password_file, told};
 use crate::cli::{Output, print, settings};
 use crate::setup::postgres::{Mode, Options, run as set_up};
 
@@ -60,7 +60,7 @@ pub(super) async fn run(settings: &Settings, args: SetupPostgres) -> anyhow::Res
         password_file: own_password_file(&args.settings, settings.postgres.password_file.clone()),
         ..settings.postgres.clone()
     };
-    let report = set_up(&postgres, &options).await?;
+    let report = set_up(&postgres, &options).await.map_err(told)?;
     match args.output {
         Output::Text => print(report.text())?,
         Output::Json => {

@@ -9,7 +9,7 @@ use serde_json::json;
 use shared::cache::RedisSettings;
 use shared::config::Settings;
 
-use super::{Logins, aim, own_password_file};
+use super::{Logins, aim, own_password_file, told};
 use crate::cli::{Output, print, settings};
 use crate::setup::redis::settings::Profile;
 use crate::setup::redis::{Options, run as set_up};
@@ -69,7 +69,7 @@ pub(super) async fn run(settings: &Settings, args: SetupRedis) -> anyhow::Result
         password_file: own_password_file(&args.settings, settings.redis.password_file.clone()),
         ..settings.redis.clone()
     };
-    let report = set_up(&redis, &settings.prefix, settings.warm.budget, &options).await?;
+    let report = set_up(&redis, &settings.prefix, settings.warm.budget, &options).await.map_err(told)?;
     match args.output {
         Output::Text => print(report.text())?,
         Output::Json => {
