@@ -109,6 +109,12 @@ pub async fn run(
             Err(error) => return Err(error.into()),
         }
         report.server = Some(Server::new(&facts));
+        if facts.used_memory > maxmemory {
+            report.warnings.push(format!(
+                "{} bytes are in use, more than maxmemory will be ({maxmemory}): entries are evicted at once",
+                facts.used_memory
+            ));
+        }
     }
     let wanted = wanted(maxmemory, version);
     look_at_settings(administrator.as_mut(), &wanted, is_write, &mut report).await?;
@@ -205,7 +211,8 @@ async fn look_at_settings(
         let mut now = None;
         if let Some(asked) = &mut administrator {
             match asked.setting(setting.name).await {
-                Ok(found) => now = found,
+                Ok(Some(found)) => now = Some(found),
+                Ok(None) => report.warnings.push(format!("this server has no setting {}", setting.name)),
                 Err(error) if is_write && is_denied(&error) => {
                     report.warnings.push(error.to_string());
                     administrator = None;
@@ -218,7 +225,8 @@ async fn look_at_settings(
             now: now.as_deref().map(|now| setting.shown(now)),
             wanted: setting.shown(&setting.value),
             why: setting.why,
-            changes: now.is_none_or(|now| !setting.is(&now)),
+            // What a server does not have cannot be set, either.
+            changes: now.map_or(administrator.is_none(), |now| !setting.is(&now)),
         });
     }
     Ok(())
@@ -308,7 +316,7 @@ async fn apply(
     let mut done = Vec::new();
     if let Err(error) = change(administrator, wanted, logins, report, &mut done).await {
         let before = if done.is_empty() { "nothing was changed" } else { "what is told above was done" };
-        report.problem = Some(format!("{error} ({before}; run it again when this is right)"));
+        report.problem = Some(format!("{error} ({before})"));
     }
     report.done = done;
 }
@@ -343,13 +351,13 @@ async fn change(
     }
     let config_file = report.server.as_ref().and_then(|server| server.config_file.as_ref());
     if let (true, Some(file)) = (users_changed, &acl_file) {
-        administrator.save_users().await?;
+        administrator.save_users().await.map_err(|error| not_kept(&error, file, "ACL SAVE"))?;
         done.push(format!("wrote the users to {file} (ACL SAVE)"));
     }
     match config_file {
         // The file of settings holds the users where there is none of users.
         Some(file) if settings_changed || (users_changed && acl_file.is_none()) => {
-            administrator.rewrite().await?;
+            administrator.rewrite().await.map_err(|error| not_kept(&error, file, "CONFIG REWRITE"))?;
             done.push(format!("wrote the settings to {file} (CONFIG REWRITE)"));
         }
         Some(_) => {}
@@ -360,6 +368,16 @@ async fn change(
         )),
     }
     Ok(())
+}
+
+/// It is all set, so a second run would find nothing to do.
+fn not_kept(error: &CacheError, file: &str, command: &str) -> SetupError {
+    SetupError::refused(
+        format!("{error}: what was set counts until redis restarts, since it cannot write {file}"),
+        format!(
+            "let the user that redis runs as write this file and its folder, and run: redis-cli {command}"
+        ),
+    )
 }
 
 fn make_passwords(logins: &mut [Login; 2], done: &mut Vec<String>) -> Result<(), SetupError> {

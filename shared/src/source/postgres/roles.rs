@@ -149,7 +149,7 @@ impl PostgresSource {
 pub(super) fn make_role(name: &str) -> String {
     format!(
         "DO $$ BEGIN\n    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}') THEN\n        CREATE ROLE {name} NOLOGIN;\n    \
-         END IF;\nEND $$;"
+         END IF;\nEXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; -- for another database, just now\nEND $$;"
     )
 }
 

@@ -173,7 +173,8 @@ impl PostgresSource {
         if is_there {
             is_there = match self.watch().await {
                 Ok(watch) if exists(client, WARMER).await? => {
-                    let query = "SELECT has_table_privilege($1::name, $2::text, 'SELECT') AND has_table_privilege($1::name, $2::text, 'DELETE')";
+                    let query = "SELECT has_table_privilege($1::name, $2::text, 'SELECT') \
+                                 AND has_table_privilege($1::name, $2::text, 'DELETE')";
                     client.query_one(query, &[&WARMER, &watch.dirty()]).await.map_err(explain)?.get(0)
                 }
                 _ => false,

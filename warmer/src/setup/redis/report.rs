@@ -135,9 +135,12 @@ impl Report {
         let mut parts = Vec::new();
         if let Some(server) = &self.server {
             let role = if server.role == "master" { "primary" } else { &server.role };
+            let name = match server.name.as_str() {
+                "redis" => "redis".to_owned(),
+                other => format!("{other}, compatible with redis"),
+            };
             parts.push(format!(
-                "{} {}, {}, {role}; {} keys, {} in use",
-                server.name,
+                "{name} {}, {}, {role}; {} keys, {} in use",
                 server.version,
                 server.mode,
                 server.keys,

@@ -192,3 +192,28 @@ async fn without_the_rights_nothing_is_changed_and_a_file_helps() {
         .await;
     told.failed(78, &["postgres is a superuser"]);
 }
+
+#[tokio::test]
+async fn an_owner_who_may_make_users_is_enough() {
+    let (folder, server) = (Folder::new(), PostgresServer::shared().await);
+    let owner = "CREATE ROLE setup_owner LOGIN CREATEROLE; \
+                 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO setup_owner', current_database()); END $$";
+    let (url, client) = server.database_after(&[owner]).await;
+    let (names, as_owner) = (users("setup_owned"), url.replace("postgres@", "setup_owner@"));
+    let told =
+        folder.set_up("postgres", &as_owner, &with(&names, &["--mode", "trigger", "--apply"])).await.ok();
+    assert!(!told.out.contains("warning"), "{}", told.out);
+    let told = folder.set_up("postgres", &as_owner, &with(&names, &["--mode", "trigger"])).await.ok();
+    assert!(told.out.ends_with("-- nothing to change\n"), "{}", told.out);
+    assert_eq!(
+        count(&client, "pg_tables WHERE tablename = 'orders' AND tableowner = 'setup_owner'").await,
+        1
+    );
+    let gateway = postgres_client(&url.replace("postgres@", "setup_owned_g@")).await;
+    assert_eq!(count(&gateway, "orders").await, 0);
+    // An older file of triggers was run by hand: this version's is run again.
+    client.batch_execute("COMMENT ON FUNCTION hotshelf_watch(regclass, text, text) IS NULL").await.unwrap();
+    let told =
+        folder.set_up("postgres", &as_owner, &with(&names, &["--mode", "trigger", "--apply"])).await.ok();
+    assert!(told.out.contains("done: triggers") && told.out.contains("is there: the table"), "{}", told.out);
+}

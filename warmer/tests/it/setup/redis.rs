@@ -226,3 +226,16 @@ async fn a_file_of_users_is_saved() {
         folder.set_up("redis", &server.url(), &["--output", "json"]).await.ok().json()["users"].clone();
     assert_eq!([&users[0]["now"], &users[1]["now"]], ["is there", "is there"], "{users}");
 }
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_told() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("gone")).unwrap();
+    std::fs::write(folder.path("gone/redis.conf"), "timeout 7\n").unwrap();
+    let server = RedisServer::start_from(&folder.path("gone/redis.conf")).await;
+    std::fs::remove_dir_all(folder.path("gone")).unwrap();
+    let told = folder.set_up("redis", &server.url(), &["--apply"]).await;
+    let told =
+        told.failed(1, &["gone/redis.conf", "redis-cli CONFIG REWRITE", "what is told above was done"]);
+    assert!(told.out.ends_with("made the user hotshelf_gateway\n"), "{}", told.out);
+}
