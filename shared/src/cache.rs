@@ -18,8 +18,9 @@ pub use error::{CacheError, CacheErrorKind};
 pub use levels::{Levels, StoredAnswer};
 pub use memory::MemoryCache;
 pub use redis::{
-    CacheHealth, Fence, KeyFacts, KeyType, Monitor, MonitorState, MonitorStatus, RedisCache, RedisSettings,
-    Right, ServerFacts, Warning, WarningKind,
+    AclRole, AclUser, Administrator, CacheHealth, Fence, ForeignKeys, KeyFacts, KeyType, Monitor,
+    MonitorState, MonitorStatus, RedisCache, RedisSettings, Right, ServerFacts, ServerVersion, Warning,
+    WarningKind, acl_rules, acl_user_words, password_hash,
 };
 pub use ttl::{Profile, Ttl};
 pub use watch::{Change, Told};

@@ -1,5 +1,6 @@
 //! A private Redis server.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -17,6 +18,7 @@ pub struct RedisServer {
     process: Option<Supervised>,
     port: u16,
     args: Vec<String>,
+    config: Option<PathBuf>,
     folder: TempDir,
 }
 
@@ -34,6 +36,18 @@ impl RedisServer {
     /// # Panics
     /// As [`RedisServer::start`].
     pub async fn start_with(args: &[&str]) -> Self {
+        Self::start_of(None, args).await
+    }
+
+    /// Starts one with a file of settings, which it may write; those of the other functions win over it.
+    ///
+    /// # Panics
+    /// As [`RedisServer::start`].
+    pub async fn start_from(config: &Path) -> Self {
+        Self::start_of(Some(config), &[]).await
+    }
+
+    async fn start_of(config: Option<&Path>, args: &[&str]) -> Self {
         let mut last = String::new();
         // Somebody else may take a free port before the server does.
         for _ in 0..5 {
@@ -41,6 +55,7 @@ impl RedisServer {
                 process: None,
                 port: free_port(),
                 args: args.iter().map(ToString::to_string).collect(),
+                config: config.map(Path::to_owned),
                 folder: TempDir::with_prefix("hotshelf-redis-").expect("a temp folder"),
             };
             match server.try_start().await {
@@ -138,10 +153,10 @@ impl RedisServer {
     async fn try_start(&mut self) -> Result<(), String> {
         let program = crate::binary::find("redis-server", "redis-server");
         let folder = self.folder.path();
-        let mut args: Vec<String> = ["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"]
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        // The file comes first, or is none.
+        let mut args: Vec<String> = self.config.iter().map(|path| path.display().to_string()).collect();
+        let own = ["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"];
+        args.extend(own.iter().map(ToString::to_string));
         args.push(folder.display().to_string());
         args.extend(["--save", "", "--appendonly", "no", "--daemonize", "no"].map(str::to_owned));
         args.extend(self.args.iter().cloned());

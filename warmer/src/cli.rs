@@ -14,6 +14,7 @@ mod plan;
 mod refresh;
 mod run;
 mod settings;
+mod setup;
 mod status;
 mod verify;
 
@@ -60,6 +61,7 @@ enum Command {
     Pause(pause::Pause),
     Resume(pause::Resume),
     Refresh(refresh::Refresh),
+    Setup(Box<setup::Setup>),
     /// Replay requests against policies of what to keep
     Simulate(SimulateArgs),
     Config(config::Config),
@@ -101,6 +103,7 @@ async fn run() -> Result<ExitCode, ExitCode> {
         Command::Pause(args) => pause::run(&settings::load(&first, &args.settings)?, args).await,
         Command::Resume(args) => pause::resume(&settings::load(&first, &args.settings)?, args).await,
         Command::Refresh(args) => refresh::run(&settings::load(&first, &args.settings)?, args).await,
+        Command::Setup(args) => setup::run(&settings::load(&first, args.as_ref())?, *args).await,
     };
     Ok(program::end(outcome))
 }

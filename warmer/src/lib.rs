@@ -12,6 +12,7 @@
 //! - [`lease`]: the writer's lease, for as long as one command runs.
 //! - [`operate`]: what operators do to a cache by hand.
 //! - [`verify`]: whether everything is set up as it must be.
+//! - [`setup`]: Redis and PostgreSQL made ready: settings, users, table.
 //! - [`service`]: the daemon as a service: signals, settings read again, status and metrics.
 //! - [`cli`]: the commands.
 
@@ -39,6 +40,7 @@ pub mod publish;
 pub mod queue;
 pub mod scope;
 pub mod service;
+pub mod setup;
 pub mod shelf;
 pub mod simulate;
 pub mod store;

@@ -2,9 +2,10 @@
 //! can be written.
 
 use bytes::Bytes;
-use shared::cache::{Cache, Levels, Patience, Read};
+use shared::cache::{AclRole, Cache, Levels, Patience, Read, ServerVersion, Write, acl_rules};
 use shared::keys::{DEFAULT_PREFIX, Keys, Slot};
-use testkit::{PostgresServer, RedisServer};
+use shared::source::Source;
+use testkit::{PostgresServer, RedisServer, wait_until};
 
 use crate::fixture::{self, Gateway};
 
@@ -24,6 +25,30 @@ fn levels(cache: Cache) -> Levels {
     Levels::new(cache, Keys::new(DEFAULT_PREFIX), fingerprint, settings.ttl, settings.max_inflated)
 }
 
+#[test]
+fn the_document_shows_what_setup_sets() {
+    for (role, name) in [(AclRole::Warmer, "hotshelf_warmer"), (AclRole::Gateway, "hotshelf_gateway")] {
+        let rules = acl_rules(role, DEFAULT_PREFIX, ServerVersion(7, 0, 0)).join(" ");
+        let begin = format!("ACL SETUSER {name} ");
+        assert_eq!(documented(&begin), format!("{begin}reset on >A-LONG-PASSWORD {rules}"));
+    }
+}
+
+fn guarded_source(url: &str) -> Source {
+    fixture::guarded_postgres(url, 2, 4)
+}
+
+/// The near cache follows, by its own connection.
+async fn is_told_of_changes(source: Source, theirs: &Levels, mine: &Levels) {
+    let gateway = Gateway::start_near(source, theirs.clone()).await;
+    let path = "/v1/metrics/overview?stores=a_b";
+    let limit = std::time::Duration::from_secs(60);
+    let rung = async || gateway.ok(path).await.header("x-cache").to_owned();
+    wait_until("it is near", limit, async || rung().await == "near").await;
+    mine.cache().transact(vec![Write::Bump { key: mine.keys().store_version("a_b") }]).await.unwrap();
+    wait_until("it is not near", limit, async || rung().await != "near").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documented_rights_are_enough_and_no_more() {
     let redis = RedisServer::start().await;
@@ -33,14 +58,14 @@ async fn the_documented_rights_are_enough_and_no_more() {
     let mine = levels(fixture::redis(&redis.url()));
     fixture::warm(&owner, &mine).await;
 
-    let user = documented("ACL SETUSER ").replace("A-LONG-PASSWORD", "secret");
+    let user = documented("ACL SETUSER hotshelf_gateway ").replace("A-LONG-PASSWORD", "secret");
     assert_eq!(redis.says(&[&user]).await, ["+OK"]);
-    let (name, name_in_test) = ("hotshelf_gateway", "least_privilege_1");
-    server.execute("postgres", &documented("CREATE USER ").replace(name, name_in_test)).await;
-    let as_user = database.replace("postgres@", &format!("{name_in_test}@"));
+    let (name, name_in_test) = ("hotshelf_gateway ", "least_privilege_1 ");
+    server.execute("postgres", &documented("CREATE ROLE ").replace(name, name_in_test)).await;
+    let as_user = database.replace("postgres@", &format!("{}@", name_in_test.trim()));
     let url = format!("redis://hotshelf_gateway:secret@{}/", redis.address());
     let theirs = levels(fixture::guarded_redis(&url));
-    let gateway = Gateway::start(fixture::guarded_postgres(&as_user, 2, 4), theirs.clone()).await;
+    let gateway = Gateway::start(guarded_source(&as_user), theirs.clone()).await;
 
     // Every rung.
     for (path, rung) in [
@@ -52,11 +77,14 @@ async fn the_documented_rights_are_enough_and_no_more() {
     ] {
         assert_eq!(gateway.ok(path).await.header("x-cache"), rung, "{path}");
     }
+    is_told_of_changes(guarded_source(&as_user), &theirs, &mine).await;
     redis.flush_all().await;
     for path in ["/v1/metrics/overview?stores=a_b", "/v1/diagnosis", "/v1/stores/a_b/orders"] {
         assert_eq!(gateway.ok(path).await.header("x-cache"), "source", "{path}");
     }
     assert_eq!(gateway.get("/readyz").await.text(), "ready\n");
+    // What it may not do it does not try, either.
+    assert_eq!(redis.says(&["ACL LOG"]).await, ["*0"]);
 
     refuses_in_redis(&redis, &theirs).await;
     refuses_in_postgres(&as_user).await;

@@ -2,6 +2,7 @@
 //! owner of Redis commands.
 
 mod address;
+mod administer;
 mod health;
 mod inspect;
 mod lease;
@@ -9,6 +10,7 @@ mod monitor;
 mod rights;
 mod server;
 mod tracking;
+mod whose;
 mod writers;
 
 use std::fmt;
@@ -25,14 +27,16 @@ use tokio::sync::Semaphore;
 
 use super::{CacheError, Patience, Read, Write};
 use crate::keys::Slot;
+pub use administer::{Administrator, ForeignKeys};
 pub use health::CacheHealth;
 use health::{Counts, Watched};
 pub use inspect::{KeyFacts, KeyType};
 pub use lease::Fence;
 use monitor::Monitored;
 pub use monitor::{Monitor, MonitorState, MonitorStatus, Warning, WarningKind};
-pub use rights::Right;
+pub use rights::{AclRole, AclUser, ServerVersion, acl_rules, acl_user_words, password_hash};
 pub use server::ServerFacts;
+pub use whose::Right;
 use writers::Writers;
 
 /// How to reach Redis. Every wait is bounded.

@@ -14,7 +14,9 @@ mod import;
 mod numeric;
 mod pool;
 mod read;
+mod roles;
 mod settings;
+mod setup;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +30,9 @@ pub use changes::{CHANGES, ChangeListener, DirtyBatch, Fingerprint, Fingerprints
 pub use facts::{DatabaseFacts, TableRights, WatchFacts};
 pub use health::SourceHealth;
 pub use import::{PostgresImport, SCHEMA};
+pub use roles::{SetupLogin, SetupStep};
 pub use settings::PostgresSettings;
+pub use setup::SetupPlan;
 
 /// A table or view of order lines. Cheap to clone; connections are made when needed, and capped.
 #[derive(Clone)]

@@ -40,7 +40,7 @@ fn settings_of_server(report: &mut Report, facts: &ServerFacts) {
     let warning = |kind| warnings.iter().find(|warning| warning.kind == kind);
     let size = |bytes| bytesize::ByteSize(bytes).display().iec();
     for (name, kind, seen) in [
-        ("redis.version", WarningKind::OldVersion, facts.version.clone()),
+        ("redis.version", WarningKind::OldVersion, facts.version.to_string()),
         ("redis.mode", WarningKind::NotPrimary, format!("{}, {}", facts.mode, facts.role)),
     ] {
         match warning(kind) {

@@ -14,4 +14,6 @@ mod operate;
 mod place;
 #[cfg(unix)]
 mod service;
+#[cfg(unix)]
+mod setup;
 mod simulate;

@@ -225,6 +225,6 @@ impl RedisCache {
 }
 
 /// A text as a pattern that only it matches.
-fn escape_glob(text: &str) -> String {
+pub(super) fn escape_glob(text: &str) -> String {
     text.chars().flat_map(|c| "*?[]\\".contains(c).then_some('\\').into_iter().chain([c])).collect()
 }

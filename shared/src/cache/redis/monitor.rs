@@ -183,7 +183,7 @@ impl Monitor {
         if before == MonitorState::Unknown || (before == MonitorState::Offline && !silent) {
             let server = found.server.unwrap_or_default();
             tracing::info!(
-                version = server.version,
+                version = %server.version,
                 mode = server.mode,
                 role = server.role,
                 used_bytes = server.used_memory,

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::RedisCache;
+use super::{RedisCache, ServerVersion};
 use crate::cache::{CacheError, Memory};
 
 /// What a Redis server says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServerFacts {
-    /// Version, such as `7.0.15`.
-    pub version: String,
+    /// `redis`, or the name of a server that is compatible.
+    pub name: String,
+    /// The version of Redis that it is compatible with; 0.0.0 if it does not say.
+    pub version: ServerVersion,
     /// `standalone`, `cluster` or `sentinel`.
     pub mode: String,
     /// `master` or `slave`, as Redis calls them.
@@ -31,8 +33,10 @@ pub struct ServerFacts {
     pub clients: u64,
     /// Whether an append-only file is written.
     pub append_only: bool,
-    /// File of settings with which it was started; empty = none.
-    pub config_file: String,
+    /// File of settings with which it was started.
+    pub config_file: Option<String>,
+    /// Databases that hold keys, with the number of keys.
+    pub databases: BTreeMap<i64, u64>,
 }
 
 impl ServerFacts {
@@ -43,8 +47,14 @@ impl ServerFacts {
             info.lines().filter_map(|line| line.trim().split_once(':')).collect();
         let text = |name: &str| fields.get(name).copied().unwrap_or_default().to_owned();
         let number = |name: &str| fields.get(name).and_then(|value| value.parse().ok()).unwrap_or(0);
+        let databases = fields.iter().filter_map(|(name, value)| {
+            let number = name.strip_prefix("db")?.parse().ok()?;
+            let keys = value.split(',').find_map(|part| part.strip_prefix("keys="))?;
+            Some((number, keys.parse().ok()?))
+        });
         Self {
-            version: text("redis_version"),
+            name: fields.get("server_name").map_or("redis", |name| name).to_owned(),
+            version: text("redis_version").parse().unwrap_or_default(),
             mode: text("redis_mode"),
             role: text("role"),
             uptime_s: number("uptime_in_seconds"),
@@ -54,14 +64,9 @@ impl ServerFacts {
             evicted_keys: number("evicted_keys"),
             clients: number("connected_clients"),
             append_only: number("aof_enabled") > 0,
-            config_file: text("config_file"),
+            config_file: Some(text("config_file")).filter(|file| !file.is_empty()),
+            databases: databases.collect(),
         }
-    }
-
-    /// The first number of the version; 0 if there is none.
-    #[must_use]
-    pub fn major_version(&self) -> u32 {
-        self.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
     }
 
     /// Share of `maxmemory` in use, in percent; `None` without a limit.
@@ -104,13 +109,18 @@ mod tests {
         let facts = ServerFacts::read(
             "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nuptime_in_seconds:61\r\n\
              config_file:/etc/redis/redis.conf\r\n# Memory\r\nused_memory:900\r\nmaxmemory:1000\r\n\
-             maxmemory_policy:allkeys-lru\r\nevicted_keys:7\r\nrole:master\r\nconnected_clients:3\r\naof_enabled:1\r\n",
+             maxmemory_policy:allkeys-lru\r\nevicted_keys:7\r\nrole:master\r\nconnected_clients:3\r\naof_enabled:1\r\n\
+             db0:keys=3,expires=0\r\ndb4:keys=1,expires=1\r\n",
         );
-        assert_eq!((facts.major_version(), facts.memory_percent(), facts.uptime_s), (7, Some(90), 61));
+        assert_eq!(
+            (facts.version, facts.memory_percent(), facts.uptime_s),
+            (ServerVersion(7, 0, 15), Some(90), 61)
+        );
         assert_eq!((facts.role.as_str(), facts.append_only, facts.clients), ("master", true, 3));
+        assert_eq!(facts.databases, [(0, 3), (4, 1)].into());
         let memory = facts.memory();
         assert_eq!((memory.used, memory.limit, memory.evicted), (900, Some(1000), 7));
         let nothing = ServerFacts::read("");
-        assert_eq!((nothing.major_version(), nothing.memory_percent()), (0, None));
+        assert_eq!((nothing.version, nothing.memory_percent()), (ServerVersion::default(), None));
     }
 }

@@ -5,7 +5,7 @@ mod fingerprint;
 mod listen;
 mod watch;
 
-pub(super) use watch::Watch;
+pub(super) use watch::{Watch, refused};
 
 pub use dirty::DirtyBatch;
 pub use fingerprint::{Fingerprint, Fingerprints, changed};

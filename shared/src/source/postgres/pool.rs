@@ -83,6 +83,20 @@ impl ConnectionPool {
         }
     }
 
+    /// Whether somebody can log in; without an error, the time was up.
+    pub(super) async fn log_in(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> Result<(), Option<tokio_postgres::Error>> {
+        let mut config = self.config.clone();
+        config.user(user).password(password);
+        match tokio::time::timeout(self.connect_timeout, config.connect(self.tls.clone())).await {
+            Ok(connected) => connected.map(|_| ()).map_err(Some),
+            Err(_) => Err(None),
+        }
+    }
+
     pub(super) async fn get(&self) -> Result<Client, SourceError> {
         self.get_within(&self.pool.timeouts()).await
     }

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::redis::ServerFacts;
+use crate::cache::redis::{ServerFacts, ServerVersion};
 
-/// Oldest version that can tell gateways of changes.
-const OLDEST_VERSION: u32 = 6;
 /// Share of `maxmemory` in use above which it is a warning, in percent.
 const MEMORY_PERCENT: u64 = 85;
 /// Policies under which any key may go, the one used last longest ago or least often first.
@@ -112,11 +110,12 @@ impl ServerFacts {
         let Self { version, mode, role, policy, .. } = self;
         let mut warnings = Vec::new();
         let mut warn = |kind, seen: String, remedy| warnings.push(Warning::new(kind, seen, remedy));
-        if self.major_version() < OLDEST_VERSION {
+        if *version < ServerVersion::OLDEST {
             warn(
                 WarningKind::OldVersion,
                 format!(
-                    "version {version} is older than {OLDEST_VERSION}, and cannot tell gateways of changes"
+                    "version {version} is older than {}, and cannot tell gateways of changes",
+                    ServerVersion::OLDEST
                 ),
                 "install a newer one",
             );
@@ -159,7 +158,7 @@ mod tests {
 
     fn good() -> ServerFacts {
         ServerFacts {
-            version: "7.0.15".to_owned(),
+            version: ServerVersion(7, 0, 15),
             mode: "standalone".to_owned(),
             role: "master".to_owned(),
             used_memory: 85,
@@ -185,7 +184,7 @@ mod tests {
         assert_eq!(with(|server| server.max_memory = 0), [WarningKind::NoMaxmemory]);
         assert_eq!(with(|server| server.policy = "noeviction".to_owned()), [WarningKind::Policy]);
         assert_eq!(with(|server| server.policy = "allkeys-lfu".to_owned()), []);
-        assert_eq!(with(|server| server.version = "5.0.3".to_owned()), [WarningKind::OldVersion]);
+        assert_eq!(with(|server| server.version = ServerVersion(5, 0, 3)), [WarningKind::OldVersion]);
         assert_eq!(with(|server| server.role = "slave".to_owned()), [WarningKind::NotPrimary]);
         assert_eq!(with(|server| server.used_memory = 86), [WarningKind::Memory]);
         assert_eq!(kinds(Some(&good()), 101), [WarningKind::Slow]);

@@ -24,6 +24,13 @@ pub(in crate::source::postgres) struct Watch {
     pub(super) channel: String,
 }
 
+impl Watch {
+    /// Quoted name of the table of dirty store-days.
+    pub(in crate::source::postgres) fn dirty(&self) -> &str {
+        &self.dirty
+    }
+}
+
 impl PostgresSource {
     /// The statements by which the table's owner has its changes noted: `config/changes.sql`, and the call with store
     /// and time as the settings map them.
@@ -120,7 +127,10 @@ fn unwatched(source: &PostgresSource) -> SourceError {
 }
 
 /// What went wrong with triggers and their notes, in words for that.
-pub(super) fn refused(source: &PostgresSource, error: tokio_postgres::Error) -> SourceError {
+pub(in crate::source::postgres) fn refused(
+    source: &PostgresSource,
+    error: tokio_postgres::Error,
+) -> SourceError {
     let table = &source.shared.settings.table;
     let Some(told) = error.as_db_error() else { return explain(error) };
     let code = told.code();
