@@ -1,5 +1,4 @@
 //! The program's address, before any data are made.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::process::Command;
 
