@@ -1,5 +1,5 @@
-//! For tests only: private Redis and PostgreSQL servers on free ports, a network that breaks on demand, and waiting for a
-//! condition.
+//! For tests only: private Redis, PostgreSQL and nginx servers on free ports, a network that breaks on demand, and waiting
+//! for a condition.
 //!
 //! A test that needs a server gets a real one. If its binary is not installed, the test fails and says how to get it;
 //! it is never skipped. Every server dies with the test process, however that ends.
@@ -8,13 +8,16 @@
 mod binary;
 mod certificates;
 mod chaos;
+mod nginx;
 mod postgres;
 mod process;
 mod redis;
 mod wait;
 
+pub use binary::find as find_program;
 pub use certificates::{Authority, Certificate};
 pub use chaos::ChaosProxy;
+pub use nginx::Nginx;
 pub use postgres::{PostgresServer, postgres_client};
 pub use redis::RedisServer;
 pub use wait::wait_until;

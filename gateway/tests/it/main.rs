@@ -12,6 +12,7 @@ mod access;
 mod access_log;
 mod access_reload;
 mod bad_input;
+mod balanced;
 mod client;
 mod config_show;
 mod connections;

@@ -1,4 +1,4 @@
-//! The gateway as a process of its own, without data: `/livez` is 200 as soon as it listens.
+//! The gateway as a process of its own: without data, where `/livez` is 200 as soon as it listens, or over servers.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::fd::OwnedFd;
@@ -21,9 +21,18 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it by a shell: `before` comes before its name, and `socket` is its standard input.
     pub(crate) fn start(before: &str, args: &[&str], socket: Option<OwnedFd>) -> Self {
+        Self::spawn(before, &[&NOWHERE, args].concat(), socket)
+    }
+
+    /// Starts it over servers.
+    pub(crate) fn over(redis: &str, postgres: &str, args: &[&str]) -> Self {
+        Self::spawn("", &[&["--redis", redis, "--postgres", postgres], args].concat(), None)
+    }
+
+    fn spawn(before: &str, args: &[&str], socket: Option<OwnedFd>) -> Self {
         let script = format!("{before} exec \"$@\"");
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", &script, "gateway", env!("CARGO_BIN_EXE_gateway")]).args(NOWHERE).args(args);
+        command.args(["-c", &script, "gateway", env!("CARGO_BIN_EXE_gateway")]).args(args);
         command.stdin(socket.map_or_else(Stdio::null, Stdio::from)).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));

@@ -1,8 +1,10 @@
-//! Integration tests of the program, and of what documents say about all four.
+//! Integration tests of the program, and of what is shipped beside all four and said about them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod alerts;
 mod listening;
 mod names;
 #[path = "../../examples/reference/pages.rs"]
 mod pages;
 mod reference;
+mod translations;
