@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    const CONFIG: &str = "events {}\nhttp {\n upstream all { server 127.0.0.1:8081; server 127.0.0.1:8082; }\n \
+    const CONFIG: &str = "events {}\nhttp {\n access_log off;\n upstream all { server 127.0.0.1:8081; server 127.0.0.1:8082; }\n \
                           server { listen 127.0.0.1:8080; return 204; }\n}\n";
 
     #[tokio::test]

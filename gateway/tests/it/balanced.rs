@@ -13,7 +13,7 @@ use shared::cache::Levels;
 use shared::source::Source;
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
-use testkit::{Nginx, PostgresServer, RedisServer, wait_until};
+use testkit::{Authority, Nginx, PostgresServer, RedisServer, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -213,6 +213,55 @@ async fn gateways_that_are_restarted_in_turn_cost_no_request() {
     assert!((refreshes.taken..=most).contains(&(taken as u64)), "{taken} lines: {refreshes:?}");
 }
 
+/// Compressed or not, whole or not changed, with a URL as long as may be: nginx adds nothing and takes nothing away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_come_through_as_they_are() {
+    let place = Place::new().await;
+    let (direct, through) = (place.gateways[0].port.address.clone(), place.nginx.address());
+    let all = format!("/v1/metrics/overview?stores={}", encoded(STORES[3]));
+    // Nearly as long as the gateway takes; the client takes no longer ones.
+    let longest = format!("{all},{}", "x".repeat(gateway::service::MAX_URI_BYTES - all.len() - 100));
+    let tag = client::send(Method::GET, &direct, &all, &[]).await.header("etag").to_owned();
+    let id = ("x-request-id", "r-1");
+    for (method, path, header, status) in [
+        (Method::GET, all.as_str(), ("accept-encoding", "gzip"), 200),
+        (Method::GET, &all, ("accept", "application/msgpack"), 200),
+        (Method::GET, "/v1/metrics/channels", ("accept", "text/csv"), 200),
+        (Method::GET, &all, ("if-none-match", tag.as_str()), 304),
+        (Method::HEAD, &all, ("accept-encoding", "gzip"), 200),
+        (Method::OPTIONS, &all, ("accept", "*/*"), 204),
+        (Method::DELETE, &all, ("accept", "*/*"), 405),
+        (Method::GET, "/v1/nothing//of%2Fthe%20kind", ("accept", "*/*"), 404),
+        (Method::GET, &longest, ("accept", "*/*"), 404),
+        (Method::GET, "/readyz", ("accept", "*/*"), 200),
+    ] {
+        let shown = format!("{method} {} {header:?}", &path[..path.len().min(80)]);
+        let expected = client::send(method.clone(), &direct, path, &[header, id]).await;
+        let answer = client::send(method, &through, path, &[header, id]).await;
+        assert_eq!((expected.status.as_u16(), answer.status.as_u16()), (status, status), "{shown}");
+        assert_eq!(answer.body, expected.body, "{shown}");
+        let own = [
+            "server",
+            "connection",
+            "date",
+            "age",
+            "cache-control",
+            "server-timing",
+            "x-cache",
+            "last-modified",
+        ];
+        for (name, value) in expected.headers.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
+            assert_eq!(answer.headers.get(name), Some(value), "{shown}: {name}");
+        }
+        for name in answer.headers.keys() {
+            assert!(
+                expected.headers.contains_key(name) || own[..2].contains(&name.as_str()),
+                "{shown}: {name}"
+            );
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_gateway_clients_are_told_so() {
     let mut place = Place::new().await;
@@ -324,9 +373,27 @@ async fn what_no_gateway_survives_is_sent_to_each_once_and_a_post_to_one() {
 }
 
 #[test]
-fn nginx_takes_the_file_as_it_is() {
-    let (fits, said) = Nginx::check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/nginx.conf"));
-    // Whoever is not root may not make the folders that follow.
-    assert!(said.contains("syntax is ok"), "{said}");
-    assert!(fits || said.contains("Permission denied"), "{said}");
+fn nginx_takes_the_file_as_it_is_and_with_its_lines_for_tls() {
+    let check = |file: &Path| {
+        let (fits, said) = Nginx::check(file);
+        // Whoever is not root may not make the folders that follow.
+        assert!(said.contains("syntax is ok"), "{said}");
+        assert!(fits || said.contains("Permission denied"), "{said}");
+    };
+    check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/nginx.conf"));
+
+    let authority = Authority::new();
+    let own = authority.issue("nginx", &["localhost"]);
+    let mut text = CONFIG.replace("        listen 127.0.0.1:8080", "        # listen 127.0.0.1:8080");
+    for of_tls in ["listen 443 ", "ssl_", "add_header Strict"] {
+        let commented = format!("        # {of_tls}");
+        assert!(text.contains(&commented), "{of_tls}");
+        text = text.replace(&commented, &format!("        {of_tls}"));
+    }
+    text = text.replace("listen 443 ", "listen 127.0.0.1:8443 ");
+    text = text.replace("/etc/hotshelf/nginx.pem", own.certificate.to_str().unwrap());
+    text = text.replace("/etc/hotshelf/nginx.key", own.key.to_str().unwrap());
+    let file = authority.folder().join("nginx.conf");
+    std::fs::write(&file, text).unwrap();
+    check(&file);
 }
