@@ -63,7 +63,7 @@ async fn of_redis(report: &mut Report, settings: &Settings, clocks: &mut Vec<Clo
         }
     };
     if !redis::check(report, &cache, &settings.redis).await {
-        return report.skip(&OF_REDIS, "redis.reachable failed");
+        return report.skip(&OF_REDIS, "Redis cannot be used as it is");
     }
     if let Ok(now) = cache.time_ms().await {
         clocks.push(Clock::read("redis", now));

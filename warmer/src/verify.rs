@@ -4,8 +4,9 @@ mod logs;
 mod rehearsal;
 mod running;
 
-use shared::cache::{Cache, RedisCache, Right};
+use shared::cache::{Cache, CacheError, RedisCache, Right};
 use shared::config::Settings;
+use shared::keys::Keys;
 use shared::source::postgres::PostgresSource;
 use shared::verify::host::Clock;
 use shared::verify::{Report, host, postgres, redis, served};
@@ -14,10 +15,33 @@ pub use shared::verify::served::Asking;
 
 /// Open files that a warmer needs beside its logs: connections, state, its own log.
 const OTHER_FILES: usize = 128;
-/// Commands that a gateway's user needs, with their arguments after the key.
-const READS: [&[&str]; 3] = [&["GET"], &["MGET"], &["HGETALL"]];
-/// Commands that it must not have.
-const WRITES: [&[&str]; 4] = [&["SET", "x"], &["UNLINK"], &["HSET", "f", "x"], &["EXPIRE", "1"]];
+/// A command, and its arguments behind a key of ours; without a key for those that name none.
+type Command = (&'static str, Option<&'static [&'static str]>);
+
+/// What a gateway's user must be allowed.
+const READS: [Command; 3] = [("get", Some(&[])), ("mget", Some(&[])), ("hgetall", Some(&[]))];
+/// What it must not be.
+const WRITES: [Command; 4] =
+    [("set", Some(&["x"])), ("unlink", Some(&[])), ("hset", Some(&["f", "x"])), ("expire", Some(&["1"]))];
+/// What the warmer's user must be allowed, besides what a gateway's is.
+const WARMS: [Command; 16] = [
+    ("set", Some(&["x"])),
+    ("unlink", Some(&[])),
+    ("hset", Some(&["f", "x"])),
+    ("hdel", Some(&["f"])),
+    ("pexpire", Some(&["1"])),
+    ("rpush", Some(&["x"])),
+    ("ltrim", Some(&["0", "1"])),
+    ("lpop", Some(&[])),
+    ("incr", Some(&[])),
+    ("hlen", Some(&[])),
+    ("pttl", Some(&[])),
+    ("watch", Some(&[])),
+    ("scan", None),
+    ("multi", None),
+    ("exec", None),
+    ("eval", None),
+];
 
 /// What to look at beside the settings.
 #[derive(Clone, Debug)]
@@ -75,75 +99,123 @@ async fn of_redis(
     scope: &Scope,
     clocks: &mut Vec<Clock>,
 ) -> Option<RedisCache> {
-    let rights = ["redis.rights", "redis.gateway_rights"];
+    let of_rights = ["redis.rights", "redis.gateway_rights"];
     let cache = match RedisCache::connect(&settings.redis) {
         Ok(cache) => cache,
         Err(error) => {
             redis::failed(report, "redis.reachable", &error);
-            report.skip(&rights, "redis.reachable failed");
+            report.skip(&of_rights, "redis.reachable failed");
             return None;
         }
     };
     if !redis::check(report, &cache, &settings.redis).await {
-        report.skip(&rights, "redis.reachable failed");
+        report.skip(&of_rights, "Redis cannot be used as it is");
         return None;
     }
     if let Ok(now) = cache.time_ms().await {
         clocks.push(Clock::read("redis", now));
     }
-    let key = shared::keys::Keys::new(&settings.prefix).proof(&crate::lease::owner());
-    let written = cache.write_and_read(&key).await;
-    match &written {
-        Ok(()) => {
-            report.pass(rights[0], format!("{} writes and reads under {}", cache.user(), settings.prefix));
-        }
-        Err(error) => report.fail(
-            rights[0],
-            error.what(),
-            "let redis.url name the warmer's user, and give it its rights: warmer setup redis --apply",
-        ),
-    }
+    let writes = own_rights(report, settings, &cache).await;
     gateway_rights(report, settings, &cache, &scope.gateway_user).await;
-    written.is_ok().then_some(cache)
+    writes.then_some(cache)
+}
+
+/// Whether this user may do what the warmer does.
+async fn own_rights(report: &mut Report, settings: &Settings, cache: &RedisCache) -> bool {
+    let name = "redis.rights";
+    let remedy = "let redis.url name the warmer's user, and give it its rights: warmer setup redis --apply";
+    let user = cache.user();
+    match rights(settings, cache, &user, READS.iter().chain(&WARMS)).await {
+        Ok(Rights::Known(refused)) if !refused.is_empty() => {
+            report.fail(name, format!("{user} may not run {}", refused.join(", ")), remedy);
+            return false;
+        }
+        // What may not be asked is tried.
+        Ok(_) => {}
+        Err(error) => {
+            redis::failed(report, name, &error);
+            return false;
+        }
+    }
+    let key = Keys::new(&settings.prefix).proof(&crate::lease::owner());
+    match cache.write_and_read(&key).await {
+        Ok(()) => {
+            report.pass(name, format!("{user} writes and reads under {}", settings.prefix));
+            true
+        }
+        Err(error) => {
+            report.fail(name, error.what(), remedy);
+            false
+        }
+    }
 }
 
 /// Whether the gateways' user can read, and cannot write.
 async fn gateway_rights(report: &mut Report, settings: &Settings, cache: &RedisCache, user: &str) {
     let name = "redis.gateway_rights";
-    let key = format!("{}directory", settings.prefix);
-    let mut lacks = Vec::new();
-    let mut may = Vec::new();
-    for (commands, granted, found) in [(&READS[..], false, &mut lacks), (&WRITES[..], true, &mut may)] {
-        for command in commands {
-            let mut whole = vec![command[0], key.as_str()];
-            whole.extend(&command[1..]);
-            match cache.right_of(user, &whole).await {
-                Ok(Right::NoUser) => {
-                    return report.warn(
-                        name,
-                        format!("there is no user {user}; gateways may connect as somebody who can write"),
-                        "run warmer setup redis --apply, or name the gateways' user with --gateway-user",
-                    );
-                }
-                Ok(Right::Unknown) => {
-                    let why = "this user may not ask for the rights of others (ACL DRYRUN, Redis 7); run gateway verify";
-                    return report.skip(&[name], why);
-                }
-                Ok(right) if (right == Right::Granted) == granted => found.push(command[0]),
-                Ok(_) => {}
-                Err(error) => return redis::failed(report, name, &error),
-            }
-        }
-    }
     let remedy =
         "run warmer setup redis --apply, which gives it exactly its rights (docs/least-privilege.md)";
-    if !may.is_empty() {
-        report.fail(name, format!("{user} can write: it may run {}", may.join(", ")), remedy);
-    } else if !lacks.is_empty() {
-        report.fail(name, format!("{user} cannot read: it may not run {}", lacks.join(", ")), remedy);
-    } else {
-        report.pass(name, format!("{user} can read, and cannot write"));
+    let reads = rights(settings, cache, user, READS.iter()).await;
+    let writes = rights(settings, cache, user, WRITES.iter()).await;
+    match (reads, writes) {
+        (Ok(Rights::NoUser), _) | (_, Ok(Rights::NoUser)) => report.warn(
+            name,
+            format!("there is no user {user}; gateways may connect as somebody who can write"),
+            "run warmer setup redis --apply, or name the gateways' user with --gateway-user",
+        ),
+        (Ok(Rights::Known(unread)), Ok(Rights::Known(unwritten))) => {
+            let may: Vec<&str> =
+                WRITES.iter().map(|(command, _)| *command).filter(|command| !unwritten.contains(command)).collect();
+            if !may.is_empty() {
+                report.fail(name, format!("{user} can write: it may run {}", may.join(", ")), remedy);
+            } else if !unread.is_empty() {
+                report.fail(name, format!("{user} cannot read: it may not run {}", unread.join(", ")), remedy);
+            } else {
+                report.pass(name, format!("{user} can read, and cannot write"));
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => redis::failed(report, name, &error),
+        _ => report.skip(
+            &[name],
+            "this user may not ask for the rights of others (ACL DRYRUN, Redis 7): run gateway verify as the gateways' user",
+        ),
     }
+}
+
+/// What is known of a user's rights.
+enum Rights {
+    /// Commands that it may not run, of those that were asked for.
+    Known(Vec<&'static str>),
+    /// There is no such user.
+    NoUser,
+    /// It may not be asked for.
+    Unknown,
+}
+
+async fn rights(
+    settings: &Settings,
+    cache: &RedisCache,
+    user: &str,
+    commands: impl Iterator<Item = &'static Command>,
+) -> Result<Rights, CacheError> {
+    let key = Keys::new(&settings.prefix).directory();
+    let mut refused = Vec::new();
+    for (command, arguments) in commands {
+        let mut words = vec![*command];
+        match (arguments, *command) {
+            (Some(arguments), _) => words.extend([key.as_str()].iter().chain(*arguments)),
+            (None, "scan") => words.push("0"),
+            (None, "eval") => words.extend(["return 1", "1", key.as_str()]),
+            (None, _) => {}
+        }
+        match cache.right_of(user, &words).await? {
+            Right::Granted => {}
+            Right::Refused(_) => refused.push(*command),
+            Right::NoUser => return Ok(Rights::NoUser),
+            Right::Unknown => return Ok(Rights::Unknown),
+        }
+    }
+    Ok(Rights::Known(refused))
 }
 
 /// The source, and a store that has lines.

@@ -14,7 +14,7 @@ const LEISURELY: Duration = Duration::from_millis(5);
 const OTHERS: [&str; 6] =
     ["redis.version", "redis.mode", "redis.memory", "redis.policy", "redis.persistence", "redis.latency"];
 
-/// Makes the checks; whether Redis answers.
+/// Makes the checks; whether Redis can be worked with: it answers, and is a primary server.
 pub async fn check(report: &mut Report, redis: &RedisCache, settings: &RedisSettings) -> bool {
     let facts = match redis.server_facts().await {
         Ok(facts) => facts,
@@ -27,7 +27,7 @@ pub async fn check(report: &mut Report, redis: &RedisCache, settings: &RedisSett
     report.pass("redis.reachable", format!("{} as {}", redis.place(), redis.user()));
     settings_of_server(report, &facts);
     latency(report, redis, settings).await;
-    true
+    facts.warnings().iter().all(|warning| warning.kind != WarningKind::NotPrimary)
 }
 
 /// Notes an error of Redis.

@@ -31,7 +31,7 @@ use crate::warming::{WarmError, Warming};
 /// Days of cells and of order lines.
 const DAYS: i32 = 7;
 /// How long a change may take to be told.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Keys that are removed at the end, at most.
 const MOST_KEYS: usize = 10_000;
 
