@@ -28,8 +28,8 @@ const LEAST_MEMORY: u64 = 16 << 20;
 pub struct Options {
     /// What is to become of it.
     pub aim: Aim,
-    /// How many users there will be.
-    pub profile: Profile,
+    /// How many users there will be; `None`: up to 50, and more memory than they need stays.
+    pub profile: Option<Profile>,
     /// Memory of Redis in bytes, instead of the profile's.
     pub maxmemory: Option<u64>,
     /// Names of the users.
@@ -59,13 +59,13 @@ pub async fn run(
     options: &Options,
 ) -> Result<Report, SetupError> {
     options.users.check()?;
-    let maxmemory = options.maxmemory.unwrap_or_else(|| options.profile.maxmemory());
-    if maxmemory < LEAST_MEMORY {
+    if let Some(maxmemory) = options.maxmemory.filter(|maxmemory| *maxmemory < LEAST_MEMORY) {
         return Err(SetupError::refused(
             format!("--maxmemory of {maxmemory} bytes is too little"),
             "give 16MiB at least; 1GiB is right for 100 stores",
         ));
     }
+    let mut maxmemory = options.maxmemory.unwrap_or_else(|| options.profile.unwrap_or_default().maxmemory());
     let login = |name: &str, role, file| {
         Password::look(&options.passwords, file).map(|password| Login {
             name: name.to_owned(),
@@ -79,13 +79,6 @@ pub async fn run(
     ];
     let mut report = Report { prefix: prefix.to_owned(), ..Report::default() };
     report.warnings.extend(logins.iter().filter_map(|login| login.password.warning()));
-    if maxmemory < budget {
-        report.warnings.push(format!(
-            "maxmemory ({maxmemory} bytes) is less than warm.budget ({budget} bytes), which is only a part of what is kept; lower \
-             warm.budget or give more"
-        ));
-    }
-
     let is_write = matches!(options.aim, Aim::Write(_));
     let mut administrator = match Administrator::connect(settings).await {
         Ok(administrator) => Some(administrator),
@@ -102,6 +95,10 @@ pub async fn run(
         let facts = administrator.server().await?;
         check_server(&facts)?;
         version = facts.version;
+        if options.maxmemory.is_none() && options.profile.is_none() {
+            // Somebody gave it more, and would not want it taken away without being asked.
+            maxmemory = maxmemory.max(facts.max_memory);
+        }
         look_for_others(administrator, prefix, &facts, options, &mut report).await?;
         match administrator.users().await {
             Ok(lines) => others = lines,
@@ -115,6 +112,12 @@ pub async fn run(
                 facts.used_memory
             ));
         }
+    }
+    if maxmemory < budget {
+        report.warnings.push(format!(
+            "maxmemory ({maxmemory} bytes) is less than warm.budget ({budget} bytes), which is only a part of what is kept; lower \
+             warm.budget or give more"
+        ));
     }
     let wanted = wanted(maxmemory, version);
     look_at_settings(administrator.as_mut(), &wanted, is_write, &mut report).await?;

@@ -17,3 +17,4 @@ mod service;
 #[cfg(unix)]
 mod setup;
 mod simulate;
+mod verify;

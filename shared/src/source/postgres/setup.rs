@@ -77,8 +77,12 @@ impl PostgresSource {
         };
         match &found {
             // Ours, or to be made.
-            None if is_own => plan.steps.push(schema_step(&client).await?),
-            Some(found) if is_own && found.kind == "p" => plan.steps.push(schema_step(&client).await?),
+            None if is_own => plan.steps.push(schema_step(&client, true).await?),
+            Some(found) if is_own && found.kind == "p" => {
+                // Somebody may have dropped it since.
+                let is_indexed = self.index_suggestion(&client, found).await?.is_none();
+                plan.steps.push(schema_step(&client, is_indexed).await?);
+            }
             // Somebody's: it is read, and must have the columns.
             _ => {
                 self.plan().await?;
@@ -175,7 +179,10 @@ impl PostgresSource {
                 Ok(watch) if exists(client, WARMER).await? => {
                     let query = "SELECT has_table_privilege($1::name, $2::text, 'SELECT') \
                                  AND has_table_privilege($1::name, $2::text, 'DELETE')";
-                    client.query_one(query, &[&WARMER, &watch.dirty()]).await.map_err(explain)?.get(0)
+                    let may: bool =
+                        client.query_one(query, &[&WARMER, &watch.dirty()]).await.map_err(explain)?.get(0);
+                    // Somebody may have dropped or disabled some since.
+                    may && self.watch_facts().await?.without.is_empty()
                 }
                 _ => false,
             };
@@ -223,12 +230,12 @@ impl PostgresSource {
 }
 
 /// The table of `config/schema.sql`.
-async fn schema_step(client: &Client) -> Result<SetupStep, SourceError> {
+async fn schema_step(client: &Client, is_indexed: bool) -> Result<SetupStep, SourceError> {
     let stamp = stamp("config/schema.sql", SCHEMA);
     let function = "hotshelf_make_partitions(date, date)";
     Ok(SetupStep {
         title: "the table of order lines with partitions and index (config/schema.sql)".to_owned(),
-        is_there: has_stamp(client, function, &stamp).await?,
+        is_there: is_indexed && has_stamp(client, function, &stamp).await?,
         sql: format!("{}\nCOMMENT ON FUNCTION {function} IS {};", SCHEMA.trim_end(), escape_literal(&stamp)),
         login: None,
     })

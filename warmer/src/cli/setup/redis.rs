@@ -38,9 +38,10 @@ pub(in crate::cli) struct SetupRedis {
     /// Write redis.conf and users.acl to this folder instead
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,
-    /// How many users look at dashboards: decides on the memory, 1 GiB or (users-500) 2 GiB
-    #[arg(long, value_enum, default_value_t = Profile::Users50)]
-    profile: Profile,
+    /// How many users look at dashboards: decides on the memory, 1 GiB or (users-500) 2 GiB; without it, 1 GiB or what Redis has
+    /// if that is more
+    #[arg(long, value_enum)]
+    profile: Option<Profile>,
     /// Memory of Redis instead of the profile's, such as 1536MiB
     #[arg(long, value_name = "SIZE")]
     maxmemory: Option<ByteSize>,

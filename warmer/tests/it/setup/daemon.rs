@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use testkit::{PostgresServer, RedisServer, postgres_client, wait_until};
 
-use super::{Folder, redis_says, warmer};
+use super::{Folder, warmer};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const ROWS: &str = "INSERT INTO orders (order_id, store_id, ordered_at, product_name, paid_price) \
@@ -84,7 +84,7 @@ async fn these_users_may_do_all_that_a_warmer_does() {
         assert!(told.code == 0 || is_absent, "{args:?}: {}\n{}", told.out, told.error);
     }
     // Redis remembers whatever it refused.
-    let denied = redis_says(&redis, &["ACL LOG"]).await;
+    let denied = redis.says(&["ACL LOG"]).await;
     let log = std::fs::read_to_string(folder.path("log")).unwrap();
     assert_eq!(denied, ["*0"], "Redis refused something: redis-cli ACL LOG; {log}");
     assert!(!log.contains("NOPERM") && !log.contains("permission denied"), "{log}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use shared::cache::{Administrator, RedisSettings};
 use testkit::RedisServer;
 
-use super::{Folder, mode, redis_says};
+use super::{Folder, mode};
 
 async fn administrator(server: &RedisServer) -> Administrator {
     Administrator::connect(&RedisSettings { url: server.url(), ..RedisSettings::default() }).await.unwrap()
@@ -28,10 +28,7 @@ async fn it_is_shown_then_done_then_there_and_outlives_a_restart() {
     let folder = Folder::new();
     std::fs::write(folder.path("redis.conf"), "tcp-keepalive 77\n").unwrap();
     let mut server = RedisServer::start_from(&folder.path("redis.conf")).await;
-    assert_eq!(
-        redis_says(&server, &["CONFIG SET save 3600\\ 1", "CONFIG SET save '3600 1'"]).await[1],
-        "+OK"
-    );
+    assert_eq!(server.says(&["CONFIG SET save 3600\\ 1", "CONFIG SET save '3600 1'"]).await[1], "+OK");
     let before = all(&server).await;
 
     let told = folder.set_up("redis", &server.url(), &[]).await.ok();
@@ -88,13 +85,16 @@ async fn it_is_shown_then_done_then_there_and_outlives_a_restart() {
 
     // What differs is set right, and only that.
     let differing = ["ACL SETUSER hotshelf_gateway +set ~other:*", "CONFIG SET timeout 7"];
-    assert_eq!(redis_says(&server, &differing).await, ["+OK", "+OK"]);
+    assert_eq!(server.says(&differing).await, ["+OK", "+OK"]);
     let told = folder.set_up("redis", &server.url(), &[]).await.ok();
     assert!(
         told.out.contains("other keys, other commands") && told.out.contains("\n2 to change"),
         "{}",
         told.out
     );
+    server.says(&["CONFIG SET maxmemory 3gb"]).await;
+    let kept = folder.set_up("redis", &server.url(), &[]).await.ok();
+    assert!(kept.out.contains("\n2 to change"), "more memory is not taken away: {}", kept.out);
     let more = ["--profile", "users-500", "--apply", "--output", "json"];
     let applied = folder.set_up("redis", &server.url(), &more).await.ok().json();
     assert_eq!(applied["done"].as_array().unwrap().len(), 4, "{applied}");
@@ -105,7 +105,7 @@ async fn it_is_shown_then_done_then_there_and_outlives_a_restart() {
 #[tokio::test]
 async fn keys_of_others_are_not_endangered() {
     let (folder, server) = (Folder::new(), RedisServer::start().await);
-    redis_says(&server, &["SET hs:1:version:fleet 1", "SET session:7 x", "SELECT 3", "SET jobs x"]).await;
+    server.says(&["SET hs:1:version:fleet 1", "SET session:7 x", "SELECT 3", "SET jobs x"]).await;
     let before = all(&server).await;
     for more in [&["--apply"][..], &[]] {
         let told = folder.set_up("redis", &server.url(), more).await;
@@ -121,7 +121,7 @@ async fn keys_of_others_are_not_endangered() {
         "{}",
         told.out
     );
-    assert_eq!(redis_says(&server, &["GET session:7"]).await, ["$1"]);
+    assert_eq!(server.says(&["GET session:7"]).await, ["$1"]);
 }
 
 #[tokio::test]
@@ -182,14 +182,13 @@ async fn written_files_start_a_server_that_both_users_can_use() {
         folder.set_up("redis", &started.url(), &["--maxmemory", "1536MiB", "--output", "json"]).await;
     assert_eq!(looked.ok().json()["changes"], 0);
     let sign_in = |name: &str| format!("AUTH hotshelf_{name} {}", folder.password(&format!("redis-{name}")));
-    let as_warmer = redis_says(&started, &[&sign_in("warmer"), "SET hs:1:a 1", "SET b 1", "FLUSHALL"]).await;
+    let as_warmer = started.says(&[&sign_in("warmer"), "SET hs:1:a 1", "SET b 1", "FLUSHALL"]).await;
     assert_eq!(as_warmer[..2], ["+OK", "+OK"]);
     assert!(as_warmer[2..].iter().all(|answer| answer.starts_with("-NOPERM")), "{as_warmer:?}");
-    let as_gateway =
-        redis_says(&started, &[&sign_in("gateway"), "EXISTS hs:1:a", "SET hs:1:a 2", "TIME"]).await;
+    let as_gateway = started.says(&[&sign_in("gateway"), "EXISTS hs:1:a", "SET hs:1:a 2", "TIME"]).await;
     assert!(as_gateway[1].starts_with("-NOPERM") && as_gateway[2].starts_with("-NOPERM"), "{as_gateway:?}");
     assert_eq!(as_gateway[3], "*2");
-    assert_eq!(redis_says(&started, &["AUTH alice wonder", "GET a:1"]).await, ["+OK", "$-1"]);
+    assert_eq!(started.says(&["AUTH alice wonder", "GET a:1"]).await, ["+OK", "$-1"]);
 
     // Again it is the same; another file is left alone.
     let again =
