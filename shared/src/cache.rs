@@ -18,7 +18,7 @@ pub use error::{CacheError, CacheErrorKind};
 pub use levels::{Levels, StoredAnswer};
 pub use memory::MemoryCache;
 pub use redis::{
-    AclRole, AclUser, Administrator, CacheHealth, Fence, ForeignKeys, KeyFacts, KeyType, Monitor,
+    AclRole, AclUser, Administrator, CacheHealth, Fence, ForeignKeys, Holder, KeyFacts, KeyType, Monitor,
     MonitorState, MonitorStatus, RedisCache, RedisSettings, Right, ServerFacts, ServerVersion, Warning,
     WarningKind, acl_rules, acl_user_words, password_hash,
 };
@@ -122,18 +122,18 @@ impl Cache {
         }
     }
 
-    /// Takes or renews the lease of the one writer for a time. Gives its owner afterwards: another one than
+    /// Takes or renews the lease of the one writer for a time. Gives who has it afterwards: another one than
     /// `fence.owner` has it until it ends.
     ///
     /// # Errors
     /// If the cache cannot be reached.
-    pub async fn acquire(&self, fence: &Fence, time: Duration) -> Result<String, CacheError> {
+    pub async fn acquire(&self, fence: &Fence, time: Duration) -> Result<Holder, CacheError> {
         match self {
             Self::Redis(redis) => {
                 redis.acquire(fence, u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).await
             }
             // Nobody else can write into this process's memory.
-            Self::Memory(_) => Ok(fence.owner.clone()),
+            Self::Memory(_) => Ok(Holder { owner: fence.owner.clone(), fence_stood: true }),
         }
     }
 

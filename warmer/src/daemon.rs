@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::cache::{CacheErrorKind, Fence, Probe, Read};
+use shared::cache::{CacheErrorKind, Fence, Read};
 use shared::config::{Settings, WarmSettings};
 use shared::model::Directory;
 use shared::runtime::now_ms;
@@ -246,11 +246,10 @@ impl Daemon {
         self.begin_cycle();
     }
 
-    /// Renews the lease, and finds out whether the cache was emptied: then the fence, which never expires, is gone.
+    /// Renews the lease, and finds out in the same step whether the cache was emptied: then the fence, which never expires, is
+    /// gone.
     async fn keep_lease(&mut self) -> bool {
-        let fence = [Probe::Key(self.fence.fence_key.clone())];
-        let emptied = self.warming.levels.cache().probe(&fence).await.is_ok_and(|found| found == [0]);
-        let mine = self.renew_lease().await;
+        let (mine, emptied) = self.renew_lease().await;
         if mine && emptied {
             tracing::warn!("redis was emptied; everything is made again");
             self.start_over();
@@ -258,12 +257,13 @@ impl Daemon {
         mine
     }
 
-    async fn renew_lease(&mut self) -> bool {
+    /// Whether the lease is this warmer's, and whether no fence stood.
+    async fn renew_lease(&mut self) -> (bool, bool) {
         match self.warming.levels.cache().acquire(&self.fence, self.settings.lease).await {
-            Ok(owner) => owner == self.fence.owner,
+            Ok(holder) => (holder.owner == self.fence.owner, !holder.fence_stood),
             Err(error) => {
                 tracing::warn!(error = %error, "the lease could not be renewed");
-                true
+                (true, false)
             }
         }
     }
@@ -275,7 +275,7 @@ impl Daemon {
             return true;
         }
         tracing::warn!(error = %error, "a write was refused");
-        let mine = self.renew_lease().await;
+        let (mine, _) = self.renew_lease().await;
         if mine {
             self.start_over();
         }

@@ -69,7 +69,7 @@ impl Lease {
         if force {
             return Ok(self.cache.seize(&self.fence, self.time).await?);
         }
-        let owner = self.cache.acquire(&self.fence, self.time).await?;
+        let owner = self.cache.acquire(&self.fence, self.time).await?.owner;
         if owner == self.fence.owner { Ok(None) } else { Err(LeaseError::Taken { owner }) }
     }
 
@@ -87,8 +87,8 @@ impl Lease {
             tokio::select! {
                 done = &mut work => return Ok(done),
                 _ = renewals.tick() => match self.cache.acquire(&self.fence, self.time).await {
-                    Ok(owner) if owner == self.fence.owner => {}
-                    Ok(owner) => return Err(LeaseError::Lost { owner }),
+                    Ok(holder) if holder.owner == self.fence.owner => {}
+                    Ok(holder) => return Err(LeaseError::Lost { owner: holder.owner }),
                     // Writes are fenced: while nobody else takes over, they count.
                     Err(error) => tracing::warn!(error = %error, "the lease could not be renewed"),
                 },

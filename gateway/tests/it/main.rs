@@ -35,5 +35,6 @@ mod representations;
 mod same_bytes;
 mod tls;
 mod troubles;
+mod verify;
 mod warmed;
 mod ways;

@@ -31,7 +31,7 @@ pub use administer::{Administrator, ForeignKeys};
 pub use health::CacheHealth;
 use health::{Counts, Watched};
 pub use inspect::{KeyFacts, KeyType};
-pub use lease::Fence;
+pub use lease::{Fence, Holder};
 use monitor::Monitored;
 pub use monitor::{Monitor, MonitorState, MonitorStatus, Warning, WarningKind};
 pub use rights::{AclRole, AclUser, ServerVersion, acl_rules, acl_user_words, password_hash};

@@ -29,6 +29,19 @@ async fn value(cache: &Cache) -> Read<Bytes> {
 }
 
 #[tokio::test]
+async fn who_renews_its_lease_learns_that_the_cache_was_emptied() {
+    let server = RedisServer::start().await;
+    let cache = redis(&server);
+    let one = fence("one");
+    assert!(!cache.acquire(&one, LONG).await.unwrap().fence_stood);
+    assert!(cache.acquire(&one, LONG).await.unwrap().fence_stood);
+    server.flush_all().await;
+    let holder = cache.acquire(&one, LONG).await.unwrap();
+    assert_eq!((holder.owner.as_str(), holder.fence_stood), ("one", false));
+    assert!(cache.acquire(&one, LONG).await.unwrap().fence_stood, "told once");
+}
+
+#[tokio::test]
 async fn only_the_owner_of_the_fence_writes() {
     let server = RedisServer::start().await;
     let cache = redis(&server);
@@ -37,21 +50,21 @@ async fn only_the_owner_of_the_fence_writes() {
     let refused = first.transact(set("0")).await.unwrap_err();
     assert_eq!(refused.kind(), CacheErrorKind::LeaseLost, "{refused}");
 
-    assert_eq!(cache.acquire(&one, LONG).await.unwrap(), "one");
-    assert_eq!(cache.acquire(&two, LONG).await.unwrap(), "one");
+    assert_eq!(cache.acquire(&one, LONG).await.unwrap().owner, "one");
+    assert_eq!(cache.acquire(&two, LONG).await.unwrap().owner, "one");
     first.transact(set("1")).await.unwrap();
     assert!(second.transact(set("2")).await.unwrap_err().to_string().contains("the fence names \"one\""));
     assert_eq!(value(&cache).await, Read::Hit("1".into()));
 
     // Renewing does not disturb writes; a lease that is not one's own cannot be given back.
-    assert_eq!(cache.acquire(&one, LONG).await.unwrap(), "one");
+    assert_eq!(cache.acquire(&one, LONG).await.unwrap().owner, "one");
     cache.release(&two).await.unwrap();
     first.transact(set("3")).await.unwrap();
 
     cache.release(&one).await.unwrap();
     // Nobody took over yet: the last owner may still end what it is doing.
     first.transact(set("4")).await.unwrap();
-    assert_eq!(cache.acquire(&two, LONG).await.unwrap(), "two");
+    assert_eq!(cache.acquire(&two, LONG).await.unwrap().owner, "two");
     assert_eq!(first.transact(set("5")).await.unwrap_err().kind(), CacheErrorKind::LeaseLost);
     assert_eq!(value(&cache).await, Read::Hit("4".into()));
     second.transact(set("6")).await.unwrap();
@@ -63,9 +76,9 @@ async fn a_lease_ends_by_itself() {
     let server = RedisServer::start().await;
     let cache = redis(&server);
     let (one, two) = (fence("one"), fence("two"));
-    assert_eq!(cache.acquire(&one, Duration::from_millis(200)).await.unwrap(), "one");
+    assert_eq!(cache.acquire(&one, Duration::from_millis(200)).await.unwrap().owner, "one");
     wait_until("the lease to end", Duration::from_secs(60), async || {
-        cache.acquire(&two, LONG).await.unwrap() == "two"
+        cache.acquire(&two, LONG).await.unwrap().owner == "two"
     })
     .await;
     let late = cache.fenced(one).transact(set("late")).await.unwrap_err();
@@ -82,7 +95,7 @@ async fn an_emptied_redis_has_no_owner() {
     server.flush_all().await;
     let fenced = cache.fenced(one.clone());
     assert!(fenced.transact(set("1")).await.unwrap_err().to_string().contains("nobody"));
-    assert_eq!(cache.acquire(&one, LONG).await.unwrap(), "one");
+    assert_eq!(cache.acquire(&one, LONG).await.unwrap().owner, "one");
     fenced.transact(set("2")).await.unwrap();
 }
 

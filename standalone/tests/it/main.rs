@@ -8,3 +8,4 @@ mod names;
 mod pages;
 mod reference;
 mod translations;
+mod verify;

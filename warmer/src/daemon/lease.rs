@@ -16,7 +16,7 @@ pub(super) async fn wait_for(cache: &Cache, fence: &Fence, time: Duration, progr
     let health = progress.health();
     loop {
         health.beat();
-        let now = match cache.acquire(fence, time).await {
+        let now = match cache.acquire(fence, time).await.map(|holder| holder.owner) {
             Ok(owner) if owner == fence.owner => {
                 progress.set_role(Role::Active);
                 health.settled(Writer::This);

@@ -19,12 +19,23 @@ pub struct Fence {
     pub owner: String,
 }
 
-/// Takes the lease if nobody has it, and puts up the fence in the same step. Gives the owner after it.
-const ACQUIRE: &str = "local owner = redis.call('GET', KEYS[1]) \
-    if owner and owner ~= ARGV[1] then return owner end \
+/// Who has the lease after it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its owner.
+    pub owner: String,
+    /// Whether a fence stood before. It never expires: where there was one, and there is none, the cache was emptied.
+    pub fence_stood: bool,
+}
+
+/// Takes the lease if nobody has it, and puts up the fence in the same step. Gives the owner after it, and whether a fence
+/// stood before.
+const ACQUIRE: &str = "local owner, fence = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]) \
+    local stood = fence and 1 or 0 \
+    if owner and owner ~= ARGV[1] then return {owner, stood} end \
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) \
-    if redis.call('GET', KEYS[2]) ~= ARGV[1] then redis.call('SET', KEYS[2], ARGV[1]) end \
-    return ARGV[1]";
+    if fence ~= ARGV[1] then redis.call('SET', KEYS[2], ARGV[1]) end \
+    return {ARGV[1], stood}";
 /// Takes the lease and puts up the fence, whoever has them. Gives the owner before it.
 const SEIZE: &str = "local owner = redis.call('GET', KEYS[1]) \
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) \
@@ -35,13 +46,14 @@ const RELEASE: &str =
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
 
 impl RedisCache {
-    /// Takes or renews the lease for `milliseconds`; gives its owner afterwards.
+    /// Takes or renews the lease for `milliseconds`; gives who has it afterwards.
     pub(in crate::cache) async fn acquire(
         &self,
         fence: &Fence,
         milliseconds: u64,
-    ) -> Result<String, CacheError> {
-        self.command(take(ACQUIRE, fence, milliseconds)).await
+    ) -> Result<Holder, CacheError> {
+        let (owner, stood): (String, u8) = self.command(take(ACQUIRE, fence, milliseconds)).await?;
+        Ok(Holder { owner, fence_stood: stood == 1 })
     }
 
     /// Takes the lease over for `milliseconds`; gives its owner before.
