@@ -10,7 +10,7 @@ use super::{in_all, none};
 use crate::{pages, reference};
 
 /// What a name ends with that is a file or a site and no setting: `access.log`, `gateway.service`, `redis.io`.
-pub(super) const FILES: [&str; 13] =
+const FILES: [&str; 13] =
     ["conf", "crt", "io", "json", "log", "md", "pem", "rs", "service", "sock", "socket", "sql", "toml"];
 /// Languages of blocks in which a dot means something else.
 const OTHER_LANGUAGES: [&str; 5] = ["python", "rust", "sql", "json", "js"];
