@@ -1,5 +1,6 @@
-//! Every metric, setting, command and option that a document names exists, and every one that exists is documented.
+//! Every metric, setting, check, command and option that a document names exists, and every one that exists is documented.
 
+mod checks;
 mod commands;
 mod documents;
 mod metrics;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use shared::model::Column;
 
+use super::checks::checks;
 use super::documents::Code;
 use super::{in_all, none};
 use crate::{pages, reference};
@@ -21,6 +22,8 @@ struct Known {
     sections: BTreeSet<String>,
     /// Keys of `[[access.tokens]]`.
     of_tokens: BTreeSet<String>,
+    /// Checks of `verify`, which are named like settings: `redis.policy`.
+    checks: BTreeSet<String>,
 }
 
 impl Known {
@@ -31,7 +34,7 @@ impl Known {
         let shown = shown.iter().flat_map(|file| &file.sections).flat_map(|section| &section.keys);
         let of_tokens = shown.filter_map(|key| Some(key.name.strip_prefix("access.tokens[].")?.to_owned()));
         let of_tokens = of_tokens.collect();
-        Self { keys, sections, of_tokens }
+        Self { keys, sections, of_tokens, checks: checks() }
     }
 
     /// Whether a word looks like a setting, and there is none of that name.
@@ -42,7 +45,8 @@ impl Known {
             return false;
         }
         let is_small = key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-        is_small && !self.keys.contains(&format!("{section}.{key}")) && !FILES.contains(&key)
+        let name = format!("{section}.{key}");
+        is_small && !self.keys.contains(&name) && !self.checks.contains(&name) && !FILES.contains(&key)
     }
 
     /// What is wrong in a piece of code, each with its line.
@@ -142,6 +146,7 @@ fn a_setting_that_there_is_none_of_is_found() {
         "x.y",
         "u@redis.host",
         "heat.rs",
+        "redis.rights",
     ] {
         assert!(lines(right, None).is_empty(), "{right}");
     }
