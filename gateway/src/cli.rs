@@ -14,7 +14,7 @@ use shared::cache::{Cache, Levels, Monitor, RedisCache};
 use shared::config::{ListenAddress, Settings, origins};
 use shared::keys::Keys;
 use shared::runtime::program::SettingsSource;
-use shared::runtime::{ComputePool, ReloadSignal, program, shutdown};
+use shared::runtime::{ComputePool, ReloadSignal, process, program, shutdown};
 use shared::source::Source;
 use shared::source::postgres::PostgresSource;
 use tokio::net::TcpListener;
@@ -23,6 +23,7 @@ use crate::access_log::AccessLog;
 use crate::admin::Watch;
 use crate::auth::Access;
 use crate::server::{self, Listeners, Tls};
+use crate::verify::open_files;
 use crate::{App, Front};
 use reload::Origin;
 
@@ -129,6 +130,14 @@ async fn run(settings: &Settings, origin: &Origin, tls: Option<Tls>) -> anyhow::
         Err(error) if error.is_of_settings() => return Ok(program::wrong_settings(&error)),
         Err(error) => return Err(error.into()),
     };
+    let needed = open_files(settings);
+    if let Some(allowed) = process::allow_open_files(needed).filter(|allowed| *allowed < needed as u64) {
+        tracing::warn!(
+            allowed,
+            needed,
+            "fewer files may be open than gateway.max_connections may need; raise LimitNOFILE= or ulimit -n"
+        );
+    }
     let source = PostgresSource::guarded(&settings.postgres)?;
     let cache = RedisCache::connect(&settings.redis)?.guarded().monitored(&Monitor::default(), None);
     let keys = Keys::new(&settings.prefix);

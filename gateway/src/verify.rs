@@ -21,6 +21,12 @@ const LOOK: Duration = Duration::from_secs(1);
 
 const OF_REDIS: [&str; 3] = ["redis.read_only", "redis.tracking", "redis.warm"];
 
+/// Files and sockets that a gateway may need open at the same time.
+#[must_use]
+pub fn open_files(settings: &Settings) -> usize {
+    settings.gateway.max_connections + OTHER_FILES
+}
+
 /// Makes all checks. A key that could be written although it should not is removed. `asking` without addresses asks the
 /// gateway that runs with these settings, if one does.
 pub async fn verify(settings: &Settings, asking: Asking) -> Report {
@@ -49,7 +55,7 @@ pub async fn verify(settings: &Settings, asking: Asking) -> Report {
         ),
     }
     host::memory(&mut report);
-    host::open_files(&mut report, settings.gateway.max_connections + OTHER_FILES, "gateway.max_connections");
+    host::open_files(&mut report, open_files(settings), "gateway.max_connections");
     host::clocks(&mut report, &clocks);
     report
 }

@@ -12,12 +12,13 @@ use anyhow::Context as _;
 use shared::config::{Settings, diff};
 use shared::runtime::logging::{self, LogHandle};
 use shared::runtime::program::SettingsSource;
-use shared::runtime::{ReloadSignal, ServiceManager, now_ms, shutdown};
+use shared::runtime::{ReloadSignal, ServiceManager, now_ms, process, shutdown};
 use tokio::task::JoinSet;
 
 use crate::daemon::{Health, Progress};
 use crate::learned::Learned;
 use crate::publish::Reporter;
+use crate::verify;
 use generation::{Generation, Parts};
 
 /// How the process was started, so that it can read its settings again.
@@ -65,6 +66,7 @@ impl Launch {
 pub async fn run(settings: Settings, launch: Launch) -> anyhow::Result<ExitCode> {
     let mut reload = ReloadSignal::listen().context("cannot listen to SIGHUP")?;
     let mut settings = launch.with_flags(settings);
+    allow_open_files(&settings);
     let parts = Parts::new(&settings)?;
     let reporter = Arc::new(Reporter::new(Progress::default(), now_ms()));
     let manager = Arc::new(
@@ -116,6 +118,18 @@ pub async fn run(settings: Settings, launch: Launch) -> anyhow::Result<ExitCode>
                 anyhow::bail!("what tells the service manager ended; see the log before this");
             }
         }
+    }
+}
+
+/// Raises the limit of open files to what is needed at most.
+fn allow_open_files(settings: &Settings) {
+    let needed = verify::open_files(settings);
+    if let Some(allowed) = process::allow_open_files(needed).filter(|allowed| *allowed < needed as u64) {
+        tracing::warn!(
+            allowed,
+            needed,
+            "fewer files may be open than heat.max_files and connections may need; raise LimitNOFILE= or ulimit -n"
+        );
     }
 }
 

@@ -52,6 +52,12 @@ pub struct Scope {
     pub gateway_user: String,
 }
 
+/// Files and sockets that a warmer may need open at the same time.
+#[must_use]
+pub fn open_files(settings: &Settings) -> usize {
+    settings.heat.max_files + OTHER_FILES
+}
+
 /// Makes all checks. They change nothing but keys of their own, which are removed.
 pub async fn verify(settings: &Settings, scope: &Scope) -> Report {
     let mut report = Report::default();
@@ -86,7 +92,7 @@ pub async fn verify(settings: &Settings, scope: &Scope) -> Report {
         ),
     }
     host::memory(&mut report);
-    host::open_files(&mut report, settings.heat.max_files + OTHER_FILES, "heat.max_files and connections");
+    host::open_files(&mut report, open_files(settings), "heat.max_files and connections");
     host::clocks(&mut report, &clocks);
     running::service(&mut report, "warmer.service");
     report

@@ -36,6 +36,23 @@ impl ProcessUse {
     }
 }
 
+/// Lets this process have so many files and sockets open, if it may: many systems give 1,024 unless asked for more. Gives how
+/// many it may have then; `None` where the system does not tell.
+#[must_use]
+pub fn allow_open_files(needed: usize) -> Option<u64> {
+    rlimit::increase_nofile_limit(needed as u64).ok()
+}
+
+/// Up to how many open files and sockets this process may let itself have; `None` where the system does not tell.
+#[must_use]
+pub fn most_open_files() -> Option<u64> {
+    #[cfg(unix)]
+    let most = rlimit::Resource::NOFILE.get_hard().ok();
+    #[cfg(not(unix))]
+    let most = None;
+    most
+}
+
 /// Whether a process of this host runs.
 #[must_use]
 pub fn runs(pid: u32) -> bool {

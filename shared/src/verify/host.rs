@@ -6,7 +6,7 @@ use sysinfo::{Disks, System};
 
 use super::Report;
 use crate::runtime::now_ms;
-use crate::runtime::process::ProcessUse;
+use crate::runtime::process::most_open_files;
 
 /// Less free disk than this, and nothing can be written soon.
 const LEAST_DISK: u64 = 64 << 20;
@@ -95,16 +95,17 @@ pub fn memory(report: &mut Report) {
     }
 }
 
-/// Checks the limit of open files against what is needed at most; `why` names it.
+/// Checks up to how many files may be open against what is needed at most; `why` names it. The programs raise their own limit to
+/// what they need when they start, so what counts is how far they may.
 pub fn open_files(report: &mut Report, needed: usize, why: &str) {
     let name = "host.open_files";
-    let Some(limit) = ProcessUse::now().and_then(|used| used.max_open_files) else {
+    let Some(most) = most_open_files() else {
         return report.skip(&[name], "the system does not tell");
     };
-    let seen = format!("limit {limit}, up to {needed} needed ({why})");
+    let seen = format!("up to {most} allowed, {needed} needed at most ({why})");
     report.judge(
         name,
-        limit >= needed,
+        most >= needed as u64,
         seen,
         "raise it: LimitNOFILE= of the unit, or ulimit -n, or lower what needs them",
     );

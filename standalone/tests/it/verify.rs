@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use warmer::daemon::{self, Progress};
 use warmer::learned::Learned;
+use warmer::operate::Warmers;
 use warmer::publish::{self, Reporter};
 use warmer::verify::{Asking, Scope, verify};
 use warmer::warming::Warming;
@@ -94,7 +95,12 @@ impl Place {
             let (levels, warm) = (levels(&settings), settings.warm.clone());
             async move { match publish::publish(levels.cache(), levels.keys(), &warm, &reporter).await {} }
         });
-        wait_until("a warm cache", PATIENCE, async || progress.counts().cycles > 0).await;
+        let live = levels(&settings);
+        wait_until("a warm cache, and its warmer's status", PATIENCE, async || {
+            let warmers = Warmers::read(live.cache(), live.keys()).await.unwrap();
+            warmers.warmers.iter().any(|status| status.is_active() && status.counts.cycles > 0)
+        })
+        .await;
         Self { _redis: redis, folder, settings, _warmer: warmer }
     }
 
