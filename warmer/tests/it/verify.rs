@@ -306,8 +306,9 @@ async fn faults_of_the_warmer_and_its_host_fail_their_check_and_no_other() {
     let larger = place.verify_under(&on_disk("256m")).await;
     assert_eq!(larger.code, 0, "{}\n{}", larger.out, larger.error);
 
-    let skewed = "exec faketime -f +1h \"$@\"";
-    fails(&place.verify_under(skewed).await, "host.clock", "follow one time server");
+    let faketime = testkit::find_program("faketime", "faketime");
+    let skewed = format!("exec {} -f +1h \"$@\"", faketime.display());
+    fails(&place.verify_under(&skewed).await, "host.clock", "follow one time server");
     place.all_is_well("the right time").await;
 }
 
