@@ -15,8 +15,9 @@ use crate::process::{Supervised, User, free_port};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Nobody needs a password, except the members of [`PostgresServer::PASSWORD_ROLE`].
-const HBA: &str = "local all all trust\n\
+/// Nobody needs a password, except the members of [`PostgresServer::PASSWORD_ROLE`], who over the socket must be who they say.
+const HBA: &str = "local all +needs_password peer\n\
+    local all all trust\n\
     host all +needs_password 127.0.0.1/32 scram-sha-256\n\
     host all all 127.0.0.1/32 trust\n";
 
@@ -104,6 +105,13 @@ impl PostgresServer {
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The same over the server's socket.
+    #[must_use]
+    pub fn socket_url(&self, database: &str) -> String {
+        let folder = self.folder.path().display().to_string().replace('/', "%2F");
+        format!("postgres://postgres@{folder}:{}/{database}", self.port)
     }
 
     /// The port, the same after every [`PostgresServer::start_again`].

@@ -7,7 +7,7 @@ use deadpool_postgres::{
     Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Status, TimeoutType,
     Timeouts,
 };
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Config, Connection, Socket};
@@ -83,7 +83,8 @@ impl ConnectionPool {
         }
     }
 
-    /// Whether somebody can log in; without an error, the time was up.
+    /// Whether somebody can log in; without an error, the time was up. Over a socket PostgreSQL often asks who the process is
+    /// rather than for a password (`peer`): then it is tried on loopback, where the programs will do it.
     pub(super) async fn log_in(
         &self,
         user: &str,
@@ -91,6 +92,18 @@ impl ConnectionPool {
     ) -> Result<(), Option<tokio_postgres::Error>> {
         let mut config = self.config.clone();
         config.user(user).password(password);
+        let outcome = self.connected(&config).await;
+        match (&outcome, loopback(&config)) {
+            (Err(Some(error)), Some(loopback))
+                if error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) =>
+            {
+                self.connected(&loopback).await
+            }
+            _ => outcome,
+        }
+    }
+
+    async fn connected(&self, config: &Config) -> Result<(), Option<tokio_postgres::Error>> {
         match tokio::time::timeout(self.connect_timeout, config.connect(self.tls.clone())).await {
             Ok(connected) => connected.map(|_| ()).map_err(Some),
             Err(_) => Err(None),
@@ -177,6 +190,17 @@ fn place(config: &Config) -> String {
     });
     let hosts: Vec<String> = hosts.collect();
     format!("{}/{}", hosts.join(","), config.get_dbname().or(config.get_user()).unwrap_or_default())
+}
+
+/// The same server, user and database on loopback, if the address is a socket.
+fn loopback(config: &Config) -> Option<Config> {
+    let [Host::Unix(_)] = config.get_hosts() else { return None };
+    let mut loopback = Config::new();
+    loopback.host("127.0.0.1").ssl_mode(SslMode::Disable);
+    loopback.port(config.get_ports().first().copied().unwrap_or(5432));
+    loopback.user(config.get_user()?).password(config.get_password()?);
+    loopback.dbname(config.get_dbname()?);
+    Some(loopback)
 }
 
 /// A database error with its kind and remedy.

@@ -101,6 +101,28 @@ async fn an_empty_database_gets_all_and_then_nothing() {
     assert_eq!(count(&as_user("g", "postgres-gateway").await, "orders").await, 1);
 }
 
+/// As on Debian, where the owner comes by the socket, and needs no password there.
+#[tokio::test]
+async fn over_a_socket_passwords_are_tried_where_they_are_asked_for() {
+    let (folder, server) = (Folder::new(), PostgresServer::shared().await);
+    let (url, client) = server.database_after(&[]).await;
+    let database = url.rsplit('/').next().unwrap();
+    let (url, names) = (server.socket_url(database), users("setup_socket"));
+    let apply = with(&names, &["--mode", "poll", "--apply"]);
+    folder.set_up("postgres", &url, &apply).await.ok();
+    client
+        .batch_execute(&format!("GRANT {} TO setup_socket_w, setup_socket_g", PostgresServer::PASSWORD_ROLE))
+        .await
+        .unwrap();
+    let told = folder.set_up("postgres", &url, &apply).await.ok();
+    assert!(told.out.ends_with("-- nothing to change\n"), "{}", told.out);
+    assert!(!told.out.contains("could not be tried"), "{}", told.out);
+    std::fs::write(folder.path("passwords/postgres-warmer"), "an other\n").unwrap();
+    let told = folder.set_up("postgres", &url, &apply).await.ok();
+    assert!(told.out.contains("done: the user of the warmer"), "{}", told.out);
+    assert!(!told.out.contains("could not be tried"), "{}", told.out);
+}
+
 #[tokio::test]
 async fn a_view_is_only_read() {
     let (folder, server) = (Folder::new(), PostgresServer::shared().await);
