@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 /// The system's takes more of a request's time, and keeps more of the memory of many connections.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "jemalloc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -43,7 +43,7 @@ const LARGE_BUDGET: usize = 10_000;
 const START_MS: u64 = 1_795_243_609_123;
 
 /// As the program has it.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "jemalloc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -178,8 +178,11 @@ impl Report {
         table.set_header(["", "user", "now", "password"]);
         for row in &self.users {
             let file = row.password_file.display();
-            let password =
-                if row.has_password { format!("in {file}") } else { format!("would be made in {file}") };
+            let password = match (row.has_password, self.done.is_empty()) {
+                (true, _) => format!("in {file}"),
+                (false, true) => format!("would be made in {file}"),
+                (false, false) => format!("made in {file}"),
+            };
             table.add_row([mark(row.changes), &row.name, &row.now.to_string(), &password]);
         }
         let rules = self.users.iter().map(|row| format!("\n    {} may: {}", row.name, row.rules));
