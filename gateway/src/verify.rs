@@ -41,7 +41,7 @@ pub async fn verify(settings: &Settings, asking: Asking) -> Report {
         asking
     };
     let told = served::check(&mut report, &asking).await;
-    clocks.extend(&told);
+    clocks.extend(told.iter().filter_map(|asked| asked.clock));
     match &settings.access_log.path {
         Some(path) => {
             let folder =

@@ -80,9 +80,9 @@ pub async fn verify(settings: &Settings, scope: &Scope) -> Report {
         }
     };
     let before = logs::size(settings);
-    let told = served::check(&mut report, &scope.asking).await;
-    clocks.extend(&told);
-    logs::check(&mut report, settings, (!told.is_empty()).then_some(before), warmers.as_ref()).await;
+    let asked = served::check(&mut report, &scope.asking).await;
+    clocks.extend(asked.iter().filter_map(|asked| asked.clock));
+    logs::check(&mut report, settings, before, &asked, warmers.as_ref()).await;
     match &settings.warm.state {
         Some(state) => host::folder(&mut report, "host.state", "warm.state", state),
         None => report.warn(

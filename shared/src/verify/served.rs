@@ -17,6 +17,8 @@ use super::host::Clock;
 use crate::runtime::now_ms;
 use crate::tls;
 
+/// Header in which a request is named; gateways put it into their access log.
+const REQUEST_ID: &str = "x-request-id";
 /// Longest wait for an answer.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Largest answer that is read.
@@ -39,6 +41,17 @@ pub struct Asking {
     pub ca: Option<PathBuf>,
 }
 
+/// A gateway that answered.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Its address.
+    pub url: String,
+    /// The request id of the question that it was asked, as it must be in its access log; `None` if it gave no answer to that.
+    pub request_id: Option<String>,
+    /// Its clock.
+    pub clock: Option<Clock>,
+}
+
 /// A gateway's answer.
 struct Answer {
     status: StatusCode,
@@ -49,16 +62,16 @@ struct Answer {
     body: Bytes,
 }
 
-/// Asks all gateways; the clocks of those that answer.
-pub async fn check(report: &mut Report, asking: &Asking) -> Vec<Clock> {
+/// Asks all gateways; gives those that answer.
+pub async fn check(report: &mut Report, asking: &Asking) -> Vec<Asked> {
     let name = "gateway.reachable";
     if asking.urls.is_empty() {
         report.skip(&[name], "no gateway was named (--gateway URL)");
         report.skip(&CHECKS, "no gateway was named (--gateway URL)");
         return Vec::new();
     }
-    let mut clocks = Vec::new();
-    for url in &asking.urls {
+    let mut asked = Vec::new();
+    for (number, url) in asking.urls.iter().enumerate() {
         let base = url.trim_end_matches('/');
         let client = match Asker::new(base, asking) {
             Ok(client) => client,
@@ -68,12 +81,15 @@ pub async fn check(report: &mut Report, asking: &Asking) -> Vec<Clock> {
                 continue;
             }
         };
-        match client.get("/readyz").await {
+        match client.get("/readyz", None).await {
             Ok(answer) => {
                 report.pass(name, base);
-                clocks.extend(answer.clock);
                 ready(report, base, &answer);
-                warm(report, base, &client).await;
+                // One that no other question has.
+                let id = format!("verify-{}-{}-{number}", std::process::id(), now_ms());
+                let has_answered = warm(report, base, &client, &id).await;
+                let request_id = has_answered.then_some(id);
+                asked.push(Asked { url: base.to_owned(), request_id, clock: answer.clock });
             }
             Err(what) => {
                 report.fail(
@@ -85,7 +101,7 @@ pub async fn check(report: &mut Report, asking: &Asking) -> Vec<Clock> {
             }
         }
     }
-    clocks
+    asked
 }
 
 fn ready(report: &mut Report, base: &str, answer: &Answer) {
@@ -101,12 +117,22 @@ fn ready(report: &mut Report, base: &str, answer: &Answer) {
     }
 }
 
-async fn warm(report: &mut Report, base: &str, client: &Asker) {
+/// Asks for what must be ready; whether there was any answer.
+async fn warm(report: &mut Report, base: &str, client: &Asker, request_id: &str) -> bool {
+    match client.get(WARMED, Some(request_id)).await {
+        Ok(answer) => {
+            judge_warmth(report, base, &answer, request_id);
+            true
+        }
+        Err(what) => {
+            report.fail("gateway.warm", format!("{base}{WARMED}: {what}"), "see the gateway's log");
+            false
+        }
+    }
+}
+
+fn judge_warmth(report: &mut Report, base: &str, answer: &Answer, request_id: &str) {
     let name = "gateway.warm";
-    let answer = match client.get(WARMED).await {
-        Ok(answer) => answer,
-        Err(what) => return report.fail(name, format!("{base}{WARMED}: {what}"), "see the gateway's log"),
-    };
     let seen = format!("{base}{WARMED}: {} from {}", answer.status.as_u16(), answer.rung);
     match answer.status {
         StatusCode::OK => {}
@@ -117,7 +143,7 @@ async fn warm(report: &mut Report, base: &str, client: &Asker) {
                 "give a token that the gateway knows: --token-file FILE or HOTSHELF_TOKEN",
             );
         }
-        _ => return report.fail(name, seen, "see the gateway's log by its request id"),
+        _ => return report.fail(name, seen, format!("see the gateway's log for the request {request_id}")),
     }
     if !READY.contains(&answer.rung.as_str()) {
         report.fail(
@@ -167,8 +193,11 @@ impl Asker {
         })
     }
 
-    async fn get(&self, path: &str) -> Result<Answer, String> {
+    async fn get(&self, path: &str, request_id: Option<&str>) -> Result<Answer, String> {
         let mut request = Request::get(format!("{}{path}", self.base));
+        if let Some(id) = request_id {
+            request = request.header(REQUEST_ID, id);
+        }
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
         }

@@ -123,7 +123,11 @@ impl Place {
     }
 
     async fn verify(&self, url: &str, token: Option<&str>) -> Report {
-        let asking = Asking { urls: vec![url.to_owned()], token: token.map(str::to_owned), ca: None };
+        self.verify_asking(Asking { urls: vec![url.to_owned()], token: token.map(str::to_owned), ca: None })
+            .await
+    }
+
+    async fn verify_asking(&self, asking: Asking) -> Report {
         verify(&self.settings, &Scope { asking, gateway_user: "hotshelf_gateway".to_owned() }).await
     }
 }
@@ -155,6 +159,14 @@ async fn faults_of_gateways_fail_their_check_and_no_other() {
     let gateway = place.gateway(|settings| settings.access_log.path = Some(elsewhere)).await;
     let report = place.verify(&gateway.url, None).await;
     assert_eq!(failed(&report), ["log.advancing"].into(), "{report}");
+    // Another one that does write it hides nothing.
+    let writes = place.gateway(|_| ()).await;
+    let both = Asking { urls: vec![writes.url.clone(), gateway.url.clone()], ..Asking::default() };
+    let report = place.verify_asking(both).await;
+    assert_eq!(failed(&report), ["log.advancing"].into(), "{report}");
+    let seen = report.to_string();
+    assert!(seen.contains(&format!("asked of {} is not in it", gateway.url)), "{seen}");
+    drop(writes);
 
     let cold = place.gateway(|settings| settings.prefix = "other:1:".to_owned()).await;
     let report = place.verify(&cold.url, None).await;

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use shared::config::Settings;
 
 use super::settings::{Files, Given};
+use super::{Output, print};
 use crate::setup::{Aim, SetupError, Users};
 
 /// Make Redis or PostgreSQL ready: settings, users, table
@@ -74,6 +76,19 @@ impl Given for Setup {
 /// An administrator's address on the command line is the whole of it: the settings' file holds the password of a daemon.
 fn own_password_file(given: &dyn Given, file: Option<PathBuf>) -> Option<PathBuf> {
     file.filter(|_| given.values().iter().all(|(_, address)| address.is_none()))
+}
+
+/// Writes a report: for people, or as JSON with the number of changes.
+fn write(output: Output, report: &impl Serialize, text: String, changes: usize) -> anyhow::Result<()> {
+    match output {
+        Output::Text => print(text)?,
+        Output::Json => {
+            let mut document = serde_json::to_value(report)?;
+            document["changes"] = changes.into();
+            print(serde_json::to_string_pretty(&document)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// The error behind, by which the exit code is found.

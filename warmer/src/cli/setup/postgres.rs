@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
 use shared::config::Settings;
 use shared::source::postgres::PostgresSettings;
 
-use super::{Logins, aim, own_password_file, told};
-use crate::cli::{Output, print, settings};
+use super::{Logins, aim, own_password_file, told, write};
+use crate::cli::{Output, settings};
 use crate::setup::postgres::{Mode, Options, run as set_up};
 
 const EXAMPLES: &str = "\
@@ -61,13 +60,6 @@ pub(super) async fn run(settings: &Settings, args: SetupPostgres) -> anyhow::Res
         ..settings.postgres.clone()
     };
     let report = set_up(&postgres, &options).await.map_err(told)?;
-    match args.output {
-        Output::Text => print(report.text())?,
-        Output::Json => {
-            let mut document = serde_json::to_value(&report)?;
-            document["changes"] = json!(report.changes());
-            print(serde_json::to_string_pretty(&document)?)?;
-        }
-    }
+    write(args.output, &report, report.text(), report.changes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,12 +5,11 @@ use std::process::ExitCode;
 
 use bytesize::ByteSize;
 use clap::Args;
-use serde_json::json;
 use shared::cache::RedisSettings;
 use shared::config::Settings;
 
-use super::{Logins, aim, own_password_file, told};
-use crate::cli::{Output, print, settings};
+use super::{Logins, aim, own_password_file, told, write};
+use crate::cli::{Output, settings};
 use crate::setup::redis::settings::Profile;
 use crate::setup::redis::{Options, run as set_up};
 
@@ -71,14 +70,7 @@ pub(super) async fn run(settings: &Settings, args: SetupRedis) -> anyhow::Result
         ..settings.redis.clone()
     };
     let report = set_up(&redis, &settings.prefix, settings.warm.budget, &options).await.map_err(told)?;
-    match args.output {
-        Output::Text => print(report.text())?,
-        Output::Json => {
-            let mut document = serde_json::to_value(&report)?;
-            document["changes"] = json!(report.changes());
-            print(serde_json::to_string_pretty(&document)?)?;
-        }
-    }
+    write(args.output, &report, report.text(), report.changes())?;
     match report.problem {
         Some(problem) => Err(anyhow::anyhow!(problem)),
         None => Ok(ExitCode::SUCCESS),
