@@ -216,6 +216,12 @@ impl Keys {
         format!("{}status:warmer:", self.prefix)
     }
 
+    /// The hash of the warmers that tell of themselves: field = instance, value = when it told last.
+    #[must_use]
+    pub fn warmers(&self) -> String {
+        format!("{}status:warmers", self.prefix)
+    }
+
     /// What is written only to see whether it can be read; `by` tells its writers apart.
     #[must_use]
     pub fn proof(&self, by: &str) -> String {

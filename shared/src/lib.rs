@@ -18,6 +18,8 @@ pub mod keys;
 pub mod metrics;
 pub mod model;
 #[cfg(feature = "io")]
+pub mod published;
+#[cfg(feature = "io")]
 pub mod runtime;
 #[cfg(feature = "io")]
 pub mod source;

@@ -19,6 +19,7 @@ use std::time::Duration;
 use shared::cache::{CacheErrorKind, Fence, Read};
 use shared::config::{Settings, WarmSettings};
 use shared::model::Directory;
+use shared::published::{Unready, Waits};
 use shared::runtime::now_ms;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -31,12 +32,14 @@ use crate::queue::{Priority, Queue};
 use crate::shelf::Shelf;
 use crate::warming::{WarmError, Warming};
 use cycle::Cycle;
-pub use cycle::Phase;
 pub use health::{Health, Writer};
 use jobs::Done;
-pub use progress::{Counts, CycleReport, MemoryCounts, PlanCounts, Progress, Role};
+pub use progress::Progress;
 use questions::Questions;
 pub use requests::Request;
+
+/// Stores that are to be warmed of which it is told what they wait for.
+const UNREADY_TOLD: usize = 100;
 
 /// Everything that a running daemon holds.
 pub struct Daemon {
@@ -46,6 +49,8 @@ pub struct Daemon {
     watcher: Arc<Watcher>,
     learned: Arc<Learned>,
     queue: Queue,
+    /// Stores that Redis has no room for, as the last probe found.
+    left_out: BTreeSet<String>,
     shelf: Shelf,
     cycle: Cycle,
     /// Whether another cycle is wanted after the one under way.
@@ -144,6 +149,7 @@ impl Daemon {
             watcher,
             learned,
             queue: Queue::default(),
+            left_out: BTreeSet::new(),
             shelf,
             cycle: Cycle::default(),
             cycle_wanted: false,
@@ -300,7 +306,9 @@ impl Daemon {
             state.last_day = self.shelf.scope().directory.last_day();
             state.interest.answered().clone()
         });
+        let unready = self.unready();
         self.progress.note(|counts| {
+            counts.unready = unready;
             counts.answered = answered;
             counts.stores_ready = self.shelf.ready_stores().count();
             counts.stores = self.shelf.scope().directory.stores().len();
@@ -308,6 +316,18 @@ impl Daemon {
             counts.phase = self.cycle.phase;
             counts.answers_kept = self.shelf.kept_count();
         });
+    }
+
+    /// The first of the stores that are to be warmed.
+    fn unready(&self) -> Vec<Unready> {
+        let left_out = self.left_out.iter().map(|store_id| (store_id.as_str(), Waits::LeftOut));
+        let waits = self.queue.waits().chain(left_out).take(UNREADY_TOLD);
+        let told = |(store_id, why): (&str, Waits)| Unready {
+            store_id: store_id.to_owned(),
+            changed: self.shelf.is_ready(store_id),
+            why,
+        };
+        waits.map(told).collect()
     }
 
     /// Starts what may run now, the most urgent first.

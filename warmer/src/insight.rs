@@ -4,7 +4,6 @@
 pub mod explain;
 pub mod hot;
 pub mod plan;
-mod reason;
 
 use std::sync::Arc;
 
@@ -20,9 +19,10 @@ use shared::source::postgres::PostgresSource;
 use crate::learned::Learned;
 use crate::log_reader::{LogReader, Positions, ReaderSettings};
 use crate::memory::Room;
-use crate::plan::{Basis, Budget, Plan};
+use crate::plan::{Basis, Plan};
 use crate::scope::{Extent, Scope};
 use crate::warming::levels;
+use shared::published::Budget;
 
 /// Bytes of a log that are read at a time.
 const BATCH_BYTES: usize = 16 << 20;
@@ -114,7 +114,7 @@ async fn plan_now(
         resolved.collect()
     });
     // What the running plan takes is part of what Redis holds.
-    let planned = match levels.read_plan::<crate::plan::PlanRecord>().await {
+    let planned = match levels.read_plan::<shared::published::PlanRecord>().await {
         Read::Hit(record) => record.bytes,
         Read::Miss | Read::Unavailable => 0,
     };

@@ -8,6 +8,7 @@ use shared::access_log::{Outcome, Request};
 use shared::answers::parameters::Asked;
 use shared::config::HeatSettings;
 use shared::model::{Day, Document, RelativeAsk};
+use shared::published::Answered;
 
 use crate::heat::keep::Keeper;
 use crate::heat::{Heat, HeatSnapshot, Hot};
@@ -64,19 +65,6 @@ pub enum Wanted {
         /// Whether they were not ready.
         missed: bool,
     },
-}
-
-/// Counts of requests by what answered them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answered {
-    /// By outcome, as in `X-Cache`.
-    pub outcomes: BTreeMap<String, u64>,
-    /// Answers past their soft expiry.
-    pub stale: u64,
-    /// Requests that failed (5xx, or the client left).
-    pub failed: u64,
-    /// Requests that asked for nothing that could be kept.
-    pub other: u64,
 }
 
 /// What is asked for.

@@ -21,8 +21,8 @@ mod stream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use shared::access_log::{Event, LineError, MAX_LINE_BYTES};
+use shared::published::LogCounts;
 
 pub use discover::PatternError;
 use discover::Patterns;
@@ -59,61 +59,11 @@ pub struct Batch {
     /// Events in the order of their lines, file by file.
     pub events: Vec<Event>,
     /// What else there was.
-    pub counts: Counts,
+    pub counts: LogCounts,
     /// The first lines and files that could not be read.
     pub faults: Vec<Fault>,
     /// Whether the limit ended it: poll again at once.
     pub more: bool,
-}
-
-/// Counts of one batch, or of all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Counts {
-    /// Bytes taken.
-    pub bytes: u64,
-    /// Lines taken, sound or not.
-    pub lines: u64,
-    /// Damaged lines.
-    pub garbage: u64,
-    /// Lines of unknown versions.
-    pub unknown_version: u64,
-    /// Lines of other servers without a request.
-    pub no_request: u64,
-    /// Lines over the limit.
-    pub too_long: u64,
-    /// Last lines of files that went away before the line was complete.
-    pub torn: u64,
-    /// Events whose time lay in the future.
-    pub clamped: u64,
-    /// Files that began to be read.
-    pub files: u64,
-    /// Files found truncated or replaced.
-    pub restarted: u64,
-    /// Files that cannot be read, or are more than may be open, at this poll.
-    pub unreadable: u64,
-}
-
-impl Counts {
-    /// Adds those of a batch; `unreadable` is not a sum, but how it is now.
-    pub fn add(&mut self, batch: &Self) {
-        let sums = [
-            (&mut self.bytes, batch.bytes),
-            (&mut self.lines, batch.lines),
-            (&mut self.garbage, batch.garbage),
-            (&mut self.unknown_version, batch.unknown_version),
-            (&mut self.no_request, batch.no_request),
-            (&mut self.too_long, batch.too_long),
-            (&mut self.torn, batch.torn),
-            (&mut self.clamped, batch.clamped),
-            (&mut self.files, batch.files),
-            (&mut self.restarted, batch.restarted),
-        ];
-        for (sum, more) in sums {
-            *sum += more;
-        }
-        self.unreadable = batch.unreadable;
-    }
 }
 
 /// Something that could not be read.

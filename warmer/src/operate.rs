@@ -8,7 +8,6 @@ pub mod pause;
 pub mod refresh;
 pub mod request;
 pub mod stores;
-pub mod warmers;
 pub mod words;
 
 use std::time::Duration;
@@ -20,7 +19,6 @@ use shared::entry::EncodeError;
 use crate::warming::levels;
 pub use request::OperatorRequest;
 pub use stores::UnknownStores;
-pub use warmers::Warmers;
 
 /// Why a command of an operator failed, with the next step.
 #[derive(Debug, thiserror::Error)]

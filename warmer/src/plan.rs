@@ -2,89 +2,20 @@
 //! for each token; ready responses of the hottest. Every candidate has its decision and the reason for it. Pure.
 
 pub mod costs;
-mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
 use shared::model::{Directory, Query, RelativeAsk};
+use shared::published::{Budget, Decision, PlanRecord, Reason, StoreDecision};
 
 use crate::interest::Interest;
 use crate::scope::{Scope, share_of};
 use costs::{Costs, Kind};
-pub use record::{PlanRecord, StoreDecision};
 
 /// Questions that the plan looks at, as a multiple of those that may be kept.
 const CANDIDATES: usize = 3;
 /// Least heat of raw lines of a store by which they are kept: half a request of just now.
 const LEAST_LINES_HEAT: f64 = 0.5;
-
-/// What may be spent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Budget {
-    /// Bytes of documents, ready responses and order lines.
-    pub bytes: u64,
-    /// Milliseconds of work on what is not kept yet.
-    pub time_ms: u64,
-    /// Documents beside those over all stores.
-    pub answers: usize,
-    /// Ready responses.
-    pub hot_answers: usize,
-}
-
-/// Why a candidate is kept or not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// It belongs to what is always kept.
-    Always,
-    /// It is worth more per byte than what was left out.
-    Worth,
-    /// It is among what this token asks for most.
-    Floor {
-        /// Id of the token; empty for requests without one.
-        token: String,
-    },
-    /// What is worth more takes the bytes.
-    NoBytes,
-    /// What is worth more takes the places.
-    NoPlace,
-    /// Making it would take more time than is left in a cycle; it is tried again in the next.
-    NoTime,
-    /// Nobody asked for raw lines of late.
-    NotAsked,
-}
-
-impl Reason {
-    /// Whether it is kept.
-    #[must_use]
-    pub fn admits(&self) -> bool {
-        matches!(self, Self::Always | Self::Worth | Self::Floor { .. })
-    }
-}
-
-/// The decision on one question.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Decision {
-    /// The question relative to the last data day.
-    pub relative: String,
-    /// The question as it is asked now, canonical.
-    pub question: String,
-    /// Decayed count of requests.
-    pub heat: f64,
-    /// Requests expected per hour.
-    pub per_hour: f64,
-    /// What a miss costs, milliseconds.
-    pub cost_ms: f64,
-    /// What keeping it takes, bytes.
-    pub bytes: u64,
-    /// Requests per hour × milliseconds ÷ bytes.
-    pub worth: f64,
-    /// Why it is kept or not.
-    pub reason: Reason,
-    /// Whether its ready response is kept too.
-    pub ready: bool,
-}
 
 /// A document that is to be kept.
 #[derive(Clone, Debug, PartialEq)]

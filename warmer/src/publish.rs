@@ -4,62 +4,21 @@ use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use shared::cache::{Cache, Monitor, MonitorStatus, Patience, Read, Write};
+use shared::cache::{Cache, Monitor, Patience, Read};
 use shared::config::WarmSettings;
 use shared::keys::Keys;
+use shared::published::{self, Counts, Role, STATUS_FORM, Status};
 use shared::runtime::process::{self, ProcessUse};
 use shared::runtime::{ServiceState, VERSION, now_ms};
 
-use crate::daemon::{Counts, Progress, Role, Writer};
+use crate::daemon::{Progress, Writer};
 
-/// Version of the form.
-const FORM: u32 = 1;
 /// Time between two looks for a change of role or readiness.
 const LOOK: Duration = Duration::from_millis(200);
 /// Names that are tried when others have taken them.
 const MOST_NAMES: usize = 9;
 /// Characters of a failure that are told: a status stays small.
 const MAX_FAILURE: usize = 500;
-
-/// A warmer's status, as published.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Status {
-    /// Version of the form.
-    pub v: u32,
-    /// Name of the warmer.
-    pub instance: String,
-    /// Whether it writes.
-    pub role: Role,
-    /// Why it is not ready, if it is not.
-    pub problem: Option<String>,
-    /// When the process started, milliseconds since 1970.
-    pub started_at: i64,
-    /// When this was true, milliseconds since 1970.
-    pub now: i64,
-    /// Process.
-    pub pid: u32,
-    /// Host.
-    pub host: String,
-    /// Version of the program.
-    pub version: String,
-    /// Resident memory, bytes; 0 = unknown.
-    pub memory_bytes: u64,
-    /// Counts since the start.
-    pub counts: Counts,
-    /// Redis, as the monitor found it.
-    #[serde(default)]
-    pub redis: MonitorStatus,
-}
-
-impl Status {
-    /// Whether this warmer writes.
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        self.role == Role::Active && self.problem.is_none()
-    }
-}
 
 /// Tells how this warmer is.
 #[derive(Debug)]
@@ -106,7 +65,7 @@ impl Reporter {
             *failure = shortened(failure);
         }
         Status {
-            v: FORM,
+            v: STATUS_FORM,
             instance: self.instance(|name| name.clone()),
             role: counts.role,
             problem: self.progress.health().ready().err().as_deref().map(shortened),
@@ -194,9 +153,8 @@ pub async fn publish(cache: &Cache, keys: &Keys, settings: &WarmSettings, report
 
 async fn put(cache: &Cache, keys: &Keys, settings: &WarmSettings, reporter: &Reporter) -> anyhow::Result<()> {
     let status = reporter.status(now_ms());
-    let key = keys.warmer_status(&status.instance).key;
-    let value = Bytes::from(serde_json::to_vec(&status)?);
-    cache.transact(vec![Write::Set { key, value, ttl: settings.status_interval * 3 }]).await?;
+    let writes = published::tell(cache, keys, &status, settings.status_interval * 3).await?;
+    cache.transact(writes).await?;
     Ok(())
 }
 
@@ -221,8 +179,8 @@ async fn free_name(cache: &Cache, keys: &Keys, reporter: &Reporter, name: &str, 
 
 /// Takes the status back: the warmer stops. If that fails, it goes by itself.
 pub async fn withdraw(cache: &Cache, keys: &Keys, reporter: &Reporter) {
-    let key = keys.warmer_status(&reporter.instance(|name| name.clone())).key;
-    if let Err(error) = cache.transact(vec![Write::Delete { key }]).await {
+    let writes = published::withdraw(keys, &reporter.instance(|name| name.clone()));
+    if let Err(error) = cache.transact(writes).await {
         tracing::debug!(error = %error, "the status could not be taken back; it expires by itself");
     }
 }
@@ -230,7 +188,7 @@ pub async fn withdraw(cache: &Cache, keys: &Keys, reporter: &Reporter) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::Phase;
+    use shared::published::Phase;
 
     #[test]
     fn the_line_says_what_matters_first() {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared::model::Day;
+use shared::published::Waits;
 
 /// How urgent a store is; the first ones come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,18 +50,27 @@ struct Waiting {
     not_before: i64,
 }
 
+/// What went wrong with a store since it last went well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Failure {
+    tries: u32,
+    error: String,
+}
+
 /// The stores that wait. At most one entry per store, so it never grows beyond the directory.
 #[derive(Debug, Default)]
 pub struct Queue {
     waiting: BTreeMap<String, Waiting>,
     order: BTreeSet<(Priority, u64, String)>,
     running: BTreeSet<String>,
-    failures: BTreeMap<String, u32>,
+    failures: BTreeMap<String, Failure>,
     numbers: u64,
 }
 
 /// First wait after a failure; it doubles with each further one.
 const FIRST_RETRY_MS: i64 = 1_000;
+/// Characters of an error that are kept.
+const MAX_ERROR: usize = 300;
 /// Longest wait between two attempts.
 const LONGEST_RETRY_MS: i64 = 300_000;
 
@@ -113,11 +123,12 @@ impl Queue {
     }
 
     /// The work on a store failed: it is tried again later. Gives the wait in milliseconds.
-    pub fn failed(&mut self, store_id: &str, work: Work, priority: Priority, now: i64) -> i64 {
+    pub fn failed(&mut self, store_id: &str, work: Work, priority: Priority, error: &str, now: i64) -> i64 {
         self.running.remove(store_id);
-        let failures = self.failures.entry(store_id.to_owned()).or_default();
-        *failures = failures.saturating_add(1);
-        let wait = (FIRST_RETRY_MS << failures.saturating_sub(1).min(16)).min(LONGEST_RETRY_MS);
+        let failure = self.failures.entry(store_id.to_owned()).or_default();
+        failure.tries = failure.tries.saturating_add(1);
+        failure.error = error.chars().take(MAX_ERROR).collect();
+        let wait = (FIRST_RETRY_MS << failure.tries.saturating_sub(1).min(16)).min(LONGEST_RETRY_MS);
         self.insert(store_id, work, priority, now + wait);
         wait
     }
@@ -162,9 +173,22 @@ impl Queue {
         self.waiting.is_empty() && self.running.is_empty()
     }
 
-    /// Stores that failed since they last succeeded, with how often.
-    pub fn failures(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.failures.iter().map(|(store_id, count)| (store_id.as_str(), *count))
+    /// The stores that are worked on, those that failed of late, and then the others in the order in which they come, with
+    /// what they wait for.
+    pub fn waits(&self) -> impl Iterator<Item = (&str, Waits)> {
+        let running = self.running.iter().map(|store_id| (store_id.as_str(), Waits::Running));
+        let failing = self.failures.iter().filter(|(store_id, _)| !self.running.contains(*store_id));
+        let failing = failing.map(|(store_id, failure)| {
+            let next_at = self.waiting.get(store_id).map_or(0, |waiting| waiting.not_before);
+            let waits = Waits::Failing { error: failure.error.clone(), tries: failure.tries, next_at };
+            (store_id.as_str(), waits)
+        });
+        let waiting = self.order.iter().map(|(_, _, store_id)| store_id.as_str());
+        let waiting = waiting
+            .filter(|store_id| !self.running.contains(*store_id) && !self.failures.contains_key(*store_id))
+            .enumerate()
+            .map(|(before, store_id)| (store_id, Waits::Waiting { place: before + 1 }));
+        running.chain(failing).chain(waiting)
     }
 
     /// When the next store that was put off may be tried, milliseconds since 1970.
@@ -220,20 +244,27 @@ mod tests {
         let mut now = 0;
         for wait in [1_000, 2_000, 4_000] {
             let (store, work, priority) = queue.next(now).unwrap();
-            assert_eq!(queue.failed(&store, work, priority, now), wait);
+            assert_eq!(queue.failed(&store, work, priority, "refused", now), wait);
             assert!(queue.next(now + wait - 1).is_none());
             assert!(!queue.has_urgent(Priority::Cold, now) && queue.has_urgent(Priority::Cold, now + wait));
             now += wait;
         }
-        assert_eq!(queue.failures().collect::<Vec<_>>(), [("a", 3)]);
+        queue.add("b", Work::Whole, Priority::Hot);
+        queue.add("c", Work::Whole, Priority::Cold);
+        let running = queue.next(0).unwrap();
+        let failing = Waits::Failing { error: "refused".to_owned(), tries: 3, next_at: now };
+        let waits = [("b", Waits::Running), ("a", failing), ("c", Waits::Waiting { place: 1 })];
+        assert_eq!(queue.waits().collect::<Vec<_>>(), waits);
+        queue.done(&running.0);
+        queue.forget("c");
         for _ in 0..40 {
             let (store, work, priority) = queue.next(now).unwrap();
-            now += queue.failed(&store, work, priority, now);
+            now += queue.failed(&store, work, priority, "refused", now);
         }
         assert_eq!(queue.next_retry(), Some(now));
         let (store, ..) = queue.next(now).unwrap();
         queue.done(&store);
-        assert_eq!(queue.failures().count(), 0);
+        assert_eq!(queue.waits().count(), 0);
     }
 
     #[test]

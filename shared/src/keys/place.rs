@@ -52,6 +52,8 @@ pub enum Place {
     Requests,
     /// The state that a warmer publishes, by instance.
     Status(String),
+    /// The warmers that tell of themselves.
+    Warmers,
     /// The plan that the warmer follows.
     Plan,
     /// Written only to see whether it can be read.
@@ -94,6 +96,7 @@ impl Place {
             Self::Paused => "paused: set while warming is paused",
             Self::Requests => "requests: what operators asked and no warmer has taken yet",
             Self::Status(_) => "status: what a warmer says of itself",
+            Self::Warmers => "status: the warmers that tell of themselves, and when each told last",
             Self::Plan => "plan: what the warmer keeps and why; see warmer plan and warmer explain",
             Self::Proof => "proof: written to see whether it can be read, for some seconds",
         }
@@ -115,6 +118,7 @@ impl Keys {
             (self.paused().key, Place::Paused),
             (self.requests(), Place::Requests),
             (self.plan().key, Place::Plan),
+            (self.warmers(), Place::Warmers),
         ];
         if let Some((_, place)) = whole.into_iter().find(|(known, _)| known == key) {
             return Some(place);
@@ -213,6 +217,7 @@ mod tests {
             (fence, Place::Fence),
             (keys.paused().key, Place::Paused),
             (keys.requests(), Place::Requests),
+            (keys.warmers(), Place::Warmers),
             (keys.proof("host/1"), Place::Proof),
             (answer.unwrap_or_else(|_| format!("{}overview:-:0", keys.answers())), Place::Answer),
         ] {

@@ -3,8 +3,8 @@
 
 use shared::runtime::metrics::{self, Metric};
 
-use crate::daemon::{Counts, CycleReport, Phase, Role};
 use crate::publish::Reporter;
+use shared::published::{Counts, CycleReport, Phase, Role};
 
 /// Begin of all names.
 const PREFIX: &str = "hotshelf_warmer_";

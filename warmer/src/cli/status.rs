@@ -12,9 +12,8 @@ use shared::keys::Keys;
 use shared::runtime::now_ms;
 
 use super::{Output, settings};
-use crate::daemon::{Counts, Role};
-use crate::operate::Warmers;
-use crate::publish;
+use crate::operate::OperateError;
+use shared::published::{Counts, Role, Status as Published, Warmers};
 
 /// Show what the warmers of this prefix do
 #[derive(Debug, Args)]
@@ -32,7 +31,8 @@ pub(super) struct Status {
 /// Shows the warmers.
 pub(super) async fn run(settings: &Settings, args: Status) -> anyhow::Result<ExitCode> {
     let cache = Cache::Redis(RedisCache::connect(&settings.redis)?);
-    let warmers = Warmers::read(&cache, &Keys::new(&settings.prefix)).await?;
+    let warmers =
+        Warmers::read(&cache, &Keys::new(&settings.prefix)).await.ok_or(OperateError::Unavailable)?;
     match args.output {
         Output::Text => println!("{}", text(&warmers, now_ms())),
         Output::Json => println!("{}", serde_json::to_string_pretty(&warmers)?),
@@ -118,7 +118,7 @@ fn redis(instance: &str, found: &MonitorStatus) -> Vec<String> {
     lines
 }
 
-fn role(status: &publish::Status) -> String {
+fn role(status: &Published) -> String {
     let role = match status.role {
         Role::Active if status.counts.paused => "active, paused",
         Role::Active => "active",
@@ -144,8 +144,9 @@ fn span(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::{CycleReport, Progress};
+    use crate::daemon::Progress;
     use crate::publish::Reporter;
+    use shared::published::CycleReport;
 
     fn warmers(lease: Option<&str>) -> Warmers {
         let mut status = Reporter::new(Progress::default(), 1_000).status(62_000);

@@ -3,55 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use shared::cache::Write;
 use shared::entry::EntryKind;
 use shared::model::{Day, Directory, RelativeAsk};
 use shared::runtime::now_ms;
 
 use super::jobs::There;
-use super::{CycleReport, Daemon, jobs};
+use super::{Daemon, jobs};
 use crate::changes::Look;
 use crate::queue::{Priority, Work};
 use crate::warming::WarmError;
-
-/// Where a cycle is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// None is under way.
-    #[default]
-    Idle,
-    /// The source is asked what changed.
-    Looking,
-    /// A plan is made of what was asked.
-    Ranking,
-    /// The cache is asked what is there.
-    Probing,
-    /// What is not ready is warmed.
-    Warming,
-    /// The rest is confirmed.
-    Confirming,
-}
-
-impl Phase {
-    /// For people and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Looking => "looking",
-            Self::Ranking => "ranking",
-            Self::Probing => "probing",
-            Self::Warming => "warming",
-            Self::Confirming => "confirming",
-        }
-    }
-
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Idle, Self::Looking, Self::Ranking, Self::Probing, Self::Warming, Self::Confirming];
-}
+use shared::published::{CycleReport, Phase};
 
 /// The cycle that is under way.
 #[derive(Debug, Default)]
@@ -197,7 +159,7 @@ impl Daemon {
             }
         };
         self.let_go_unknown(probed.documents);
-        let mut left_out = 0;
+        let mut left_out = BTreeSet::new();
         for (store_id, there) in self.rotated(probed.stores) {
             let priority = if self.hot.contains(&store_id) { Priority::Hot } else { Priority::Cold };
             if self.queue.has(&store_id) {
@@ -206,8 +168,8 @@ impl Daemon {
             }
             if there == There::Less && self.full && priority == Priority::Cold {
                 // It would push out what others ask for.
-                left_out += 1;
                 self.shelf.take(&store_id);
+                left_out.insert(store_id);
             } else if there == There::Less {
                 self.shelf.take(&store_id);
                 self.queue.add(&store_id, Work::Whole, priority);
@@ -216,13 +178,14 @@ impl Daemon {
                 self.queue.add(&store_id, Work::Days(BTreeSet::new()), priority);
             }
         }
-        self.progress.note(|counts| counts.memory.stores_left_out = left_out);
-        if left_out > 0 {
+        self.progress.note(|counts| counts.memory.stores_left_out = left_out.len());
+        if !left_out.is_empty() {
             tracing::warn!(
-                left_out,
+                left_out = left_out.len(),
                 "redis is full: cold stores are left out; raise maxmemory, or lower cache.retention_days"
             );
         }
+        self.left_out = left_out;
         if self.cycle.phase == Phase::Probing {
             self.cycle.phase = Phase::Warming;
         }

@@ -12,11 +12,11 @@ use crate::answer::{AnswerOutcome, warm_answer};
 use crate::changes::{Look, Watcher};
 use crate::fleet;
 use crate::once::LevelCount;
-use crate::plan::PlanRecord;
 use crate::queue::{Priority, Work};
 use crate::scope::Scope;
 use crate::store::{StoreJob, StoreOutcome, warm_days, warm_whole};
 use crate::warming::{WarmError, Warming};
+use shared::published::PlanRecord;
 
 /// A job that ended.
 pub(super) enum Done {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use shared::cache::{Cache, Fence};
 
-use super::{Progress, Role, Writer};
+use super::{Progress, Writer};
 pub(super) use crate::lease::owner;
+use shared::published::Role;
 
 /// Most time between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);

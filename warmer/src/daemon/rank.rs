@@ -5,13 +5,13 @@ use std::sync::Arc;
 use shared::cache::{Memory, Write};
 use shared::runtime::now_ms;
 
-use super::cycle::Phase;
-use super::{Daemon, PlanCounts, jobs};
+use super::{Daemon, jobs};
 use crate::plan::costs::Kind;
-use crate::plan::{Basis, Budget, Plan, plan};
+use crate::plan::{Basis, Plan, plan};
 use crate::queue::{Priority, Work};
 use crate::shelf::Followed;
 use crate::warming::WarmError;
+use shared::published::{Budget, Phase, PlanCounts};
 
 /// Requests with the same ranking after which it is told once that something may be stuck.
 const UNCHANGED_TOLD: u64 = 10_000;

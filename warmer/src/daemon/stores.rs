@@ -64,7 +64,7 @@ impl Daemon {
                 Ok(())
             }
             Err(error) => {
-                let wait_ms = self.queue.failed(&job.store_id, work, priority, now_ms());
+                let wait_ms = self.queue.failed(&job.store_id, work, priority, &error.to_string(), now_ms());
                 tracing::warn!(store = job.store_id, error = %error, wait_ms, "a store was not warmed; it is tried again");
                 self.progress.failed(&job.store_id, &error);
                 Err(error)

@@ -11,12 +11,12 @@ use shared::entry::EntryKind;
 use shared::model::{Ask, Directory, Query, RelativeAsk};
 use shared::runtime::now_ms;
 
-use super::{Output, directory, learned_now, levels_of, plan_now, read_logs, reason};
+use super::{Output, directory, learned_now, levels_of, plan_now, read_logs};
 use crate::learned::Learned;
 use crate::log_reader::Positions;
 use crate::operate::words;
-use crate::plan::{Decision, PlanRecord, StoreDecision};
 use crate::scope::Scope;
+use shared::published::{Decision, PlanRecord, Reason, StoreDecision};
 
 /// Near names that are told of an unknown store.
 const NEAR: usize = 5;
@@ -232,7 +232,7 @@ impl Context<'_> {
             "order lines: {} of {} days are in Redis; {} (heat of raw lines {:.2}, about {})",
             store.order_days.0,
             store.order_days.1,
-            reason::words(&decision.lines_reason),
+            decision.lines_reason.to_string(),
             decision.lines_heat,
             words::size(decision.lines_bytes)
         ));
@@ -329,13 +329,13 @@ impl Context<'_> {
         why.push(match &question.decision {
             Some(decision) => format!(
                 "{} (about {:.2} requests an hour expected, {:.1} ms for a miss, {}; worth {:.4})",
-                reason::words(&decision.reason),
+                decision.reason.to_string(),
                 decision.per_hour,
                 decision.cost_ms,
                 words::size(decision.bytes),
                 decision.worth
             ),
-            None if self.scope.queries.contains(query) => reason::words(&crate::plan::Reason::Always),
+            None if self.scope.queries.contains(query) => Reason::Always.to_string(),
             None if question.heat > 0.0 => {
                 "asked for after the plan was made, or so seldom that the plan did not look at it".to_owned()
             }

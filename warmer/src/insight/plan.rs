@@ -3,9 +3,9 @@
 use clap::Args;
 use shared::config::Settings;
 
-use super::{Output, directory, learned_now, levels_of, plan_now, reason};
+use super::{Output, directory, learned_now, levels_of, plan_now};
 use crate::operate::words;
-use crate::plan::PlanRecord;
+use shared::published::PlanRecord;
 
 /// The command line.
 #[derive(Clone, Debug, Args)]
@@ -68,7 +68,7 @@ fn of(record: &PlanRecord, top: usize) -> String {
             words::size(store.lines_bytes),
             if store.hot { "hot".to_owned() } else { "cold".to_owned() },
             store.store_id.clone(),
-            reason::words(&store.lines_reason),
+            store.lines_reason.to_string(),
         ]
     });
     let headings = ["#", "heat", "lines", "raw heat", "raw bytes", "", "store", "order lines"];
@@ -83,7 +83,7 @@ fn of(record: &PlanRecord, top: usize) -> String {
             words::size(decision.bytes),
             if decision.ready { "L4".to_owned() } else { String::new() },
             shortened(&decision.relative),
-            reason::words(&decision.reason),
+            decision.reason.to_string(),
         ]
     });
     let headings = ["worth", "heat", "per hour", "ms", "bytes", "", "question", "why"];

@@ -9,7 +9,7 @@ use shared::config::Settings;
 use shared::verify::Report;
 use shared::verify::served::Asked;
 
-use crate::operate::Warmers;
+use shared::published::Warmers;
 
 /// How long a gateway may take to write what it was just asked.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use shared::keys::{DIRECTORY_SUMMARY, Keys, Slot};
 use shared::verify::Report;
 
 use super::over;
-use crate::operate::Warmers;
+use shared::published::Warmers;
 
 /// Where systemd says that it runs.
 const SYSTEMD: &str = "/run/systemd/system";
@@ -26,13 +26,11 @@ pub(super) const CHECKS: [&str; 4] = [RULES, ACTIVE, STORES, FAILURES];
 pub(super) async fn check(report: &mut Report, settings: &Settings, redis: &RedisCache) -> Option<Warmers> {
     let keys = Keys::new(&settings.prefix);
     rules(report, settings, redis, &keys).await;
-    let warmers = match Warmers::read(&over(redis), &keys).await {
-        Ok(warmers) => warmers,
-        Err(error) => {
-            report.fail(ACTIVE, error.to_string(), "see whether Redis runs (redis-cli PING), and try again");
-            report.skip(&[STORES, FAILURES], "warmer.active failed");
-            return None;
-        }
+    let Some(warmers) = Warmers::read(&over(redis), &keys).await else {
+        let remedy = "see whether Redis runs (redis-cli PING), and try again";
+        report.fail(ACTIVE, "redis did not answer", remedy);
+        report.skip(&[STORES, FAILURES], "warmer.active failed");
+        return None;
     };
     let Some(active) = warmers.warmers.iter().find(|status| status.is_active()).filter(|_| warmers.active)
     else {

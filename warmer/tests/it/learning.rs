@@ -11,16 +11,16 @@ use shared::cache::{Cache, Levels, Read, RedisCache};
 use shared::config::{ChangeMode, Settings};
 use shared::keys::Keys;
 use shared::model::{Ask, Day, Document, Query};
+use shared::published::{Counts, PlanRecord, Reason};
 use shared::runtime::{ComputePool, now_ms};
 use shared::source::Source;
 use shared::source::postgres::{PostgresSource, SCHEMA};
 use testkit::{PostgresServer, RedisServer, wait_until};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use warmer::daemon::{self, Counts, Progress};
+use warmer::daemon::{self, Progress};
 use warmer::follow::{self, Follower};
 use warmer::learned::Learned;
-use warmer::plan::{PlanRecord, Reason};
 use warmer::warming::Warming;
 
 const PATIENCE: Duration = Duration::from_secs(60);
