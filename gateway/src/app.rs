@@ -21,8 +21,18 @@ use crate::flight::store_days::Fetching;
 use crate::known::KnownQuestions;
 use crate::near::{Epoch, Near};
 use crate::observe::Counters;
+use crate::panel::Panel;
 use crate::problem::Problem;
 use crate::represent::Represented;
+
+/// For how many days entries are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptDays {
+    /// Cells.
+    pub cells: i32,
+    /// Order lines.
+    pub orders: i32,
+}
 
 /// Shared by all requests. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -37,6 +47,7 @@ struct Inner {
     compute: ComputePool,
     rules: Arc<Rules>,
     max_source_store_days: usize,
+    kept_days: KeptDays,
     body_timeout: Duration,
     max_body_bytes: usize,
     near: Near,
@@ -75,6 +86,7 @@ impl App {
             compute,
             rules: Arc::new(settings.rules.clone()),
             max_source_store_days: settings.gateway.max_source_store_days,
+            kept_days: KeptDays { cells: settings.retention_days, orders: settings.warm.order_days },
             body_timeout: settings.gateway.body_timeout,
             max_body_bytes: settings.gateway.max_body_bytes,
             near,
@@ -115,6 +127,12 @@ impl App {
     #[must_use]
     pub fn max_source_store_days(&self) -> usize {
         self.inner.max_source_store_days
+    }
+
+    /// For how many days entries are kept, if the warmer has the same settings.
+    #[must_use]
+    pub fn kept_days(&self) -> KeptDays {
+        self.inner.kept_days
     }
 
     /// Time in which a request's body must be there.
@@ -182,6 +200,7 @@ struct FrontState {
     access: ArcSwap<Access>,
     counters: Arc<Counters>,
     threads: OnceLock<Vec<Heartbeat>>,
+    panel: Panel,
 }
 
 impl Front {
@@ -214,12 +233,19 @@ impl Front {
     pub fn replace_access(&self, settings: &AccessSettings) {
         let access = self.state.access.load().replaced(settings);
         self.state.access.store(Arc::new(access));
+        self.panel().rouse();
     }
 
     /// Where requests are recorded.
     #[must_use]
     pub fn access_log(&self) -> &AccessLog {
         &self.state.access_log
+    }
+
+    /// What the monitor page shows.
+    #[must_use]
+    pub fn panel(&self) -> &Panel {
+        &self.state.panel
     }
 
     /// What requests came to.
@@ -250,6 +276,12 @@ impl Front {
     /// Says that no more requests are welcome; those that come are answered still.
     pub fn stop(&self) {
         self.state.stopping.store(true, Ordering::Relaxed);
+        self.panel().rouse();
+    }
+
+    /// Whether no more requests are welcome.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.state.stopping.load(Ordering::Relaxed)
     }
 
     /// The app, once it is ready.
@@ -261,7 +293,7 @@ impl Front {
     /// Why requests are not welcome, if they are not.
     #[must_use]
     pub fn not_ready(&self) -> Option<&'static str> {
-        if self.state.stopping.load(Ordering::Relaxed) {
+        if self.is_stopping() {
             Some("stopping")
         } else if self.app().is_none() {
             Some("not warm yet")

@@ -21,13 +21,14 @@ use caller::Views;
 use rate::Limiter;
 use token::{Presented, Token, Tokens};
 
+use crate::page;
 use crate::problem::Problem;
 
-/// Paths that everybody may ask, as often as he likes, and that are not logged: what watches the service has no token, and
-/// the description says how to bring one.
+/// Paths that everybody may ask, as often as he likes, and that are not logged: what watches the service has no token, the
+/// description says how to bring one, and the page asks for it.
 #[must_use]
 pub fn is_free(path: &str) -> bool {
-    matches!(path, "/livez" | "/readyz" | "/openapi.json")
+    matches!(path, "/livez" | "/readyz" | "/openapi.json") || page::is_at(path)
 }
 
 /// Who may ask, for what, and how often. Cheap to clone. The default is open to everybody.

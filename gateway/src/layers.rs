@@ -7,11 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Body as _;
 use shared::access_log::record::Kind;
 use shared::config::GatewaySettings;
@@ -21,11 +19,11 @@ use tracing::{Instrument as _, Span};
 use crate::access_log::Pending;
 use crate::app::Front;
 use crate::auth::{Access, Identity};
+use crate::body::ResponseBody;
 use crate::headers;
 use crate::observe::Observed;
 use crate::problem::Problem;
 use crate::reply::Reply;
-use crate::service::ResponseBody;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over.
@@ -142,7 +140,7 @@ impl<'a> Passage<'a> {
         if self.request.method() == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
             let length = response.body().size_hint().exact().unwrap_or(0);
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-            *response.body_mut() = Full::default();
+            *response.body_mut() = ResponseBody::default();
         }
         let took = self.observed.started.elapsed();
         self.record.answered(&reply, took);
@@ -192,7 +190,7 @@ pub(crate) fn request_id<B>(request: &Request<B>) -> String {
 }
 
 fn problem_response(problem: &Problem, request_id: &str) -> Response<ResponseBody> {
-    let mut response = Response::new(Full::new(Bytes::from(problem.body(request_id))));
+    let mut response = Response::new(ResponseBody::from(problem.body(request_id)));
     *response.status_mut() = problem.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -265,7 +263,7 @@ mod tests {
     #[tokio::test]
     async fn what_waits_over_the_limit_is_shed() {
         let front = Front::new();
-        let fine = || async { Ok(Response::new(Full::default()).into()) };
+        let fine = || async { Ok(Response::new(ResponseBody::default()).into()) };
         let busy = request("/v1/stores");
         let waiting = through(&front, &busy, limits(), std::future::pending());
         let mut waiting = std::pin::pin!(waiting);
@@ -277,7 +275,7 @@ mod tests {
         let (near, access) = (request("/v1/stores"), Access::default());
         let identity = access.identify(near.headers());
         let passage = Passage::begin(&front, &access, &near, "r-1", &identity, None, limits());
-        let at_hand = passage.at_once(|| Ok(Response::new(Full::default()).into()));
+        let at_hand = passage.at_once(|| Ok(Response::new(ResponseBody::default()).into()));
         assert_eq!(passage.end(at_hand).status(), StatusCode::OK);
         assert_eq!(front.counters().shed.load(Ordering::Relaxed), 1);
         assert_eq!(front.counters().in_flight(), 1);

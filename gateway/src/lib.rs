@@ -11,6 +11,8 @@
 //! - [`order_pages`]: raw order lines: L1 → source.
 //! - [`represent`]: JSON, MessagePack, CSV, gzip, ETag and headers; `conditional`: what the client has already.
 //! - [`refresh`]: wishes for fresh answers.
+//! - [`page`]: the page for people; [`panel`]: what its monitor shows, and who may see what of it; [`inventory`]: what is warm, and
+//!   why.
 //! - [`access_log`]: what was asked, for the warmer.
 //! - [`verify`]: whether a gateway can do its work, and no more.
 //! - [`problem`]: the only place that turns errors into status codes; `refusal` gives them to what hyper refuses itself.
@@ -19,12 +21,14 @@ pub mod access_log;
 pub mod admin;
 pub mod app;
 pub mod auth;
+pub mod body;
 pub mod cli;
 mod conditional;
 mod csv;
 mod directory;
 mod flight;
 mod headers;
+pub mod inventory;
 mod known;
 pub mod ladder;
 mod layers;
@@ -32,6 +36,8 @@ pub mod near;
 mod negotiate;
 pub mod observe;
 pub mod openapi;
+pub mod page;
+pub mod panel;
 pub mod order_pages;
 pub mod problem;
 mod questions;

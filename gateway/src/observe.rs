@@ -13,13 +13,15 @@ use shared::access_log::Outcome;
 use shared::answers::parameters::Route;
 use thread_local::ThreadLocal;
 
-pub use histogram::Histogram;
+use crate::{inventory, page, panel};
+
+pub use histogram::{BUCKETS, Histogram, upper_bounds_ms};
 pub use sparse::Sparse;
 
-/// Routes as metrics name them: kinds of documents, the health endpoints, and everything else.
-pub const ROUTES: [&str; Route::KINDS.len() + 3] = {
+/// Routes as metrics name them: kinds of documents, the health endpoints, the page and what it asks, and everything else.
+pub const ROUTES: [&str; Route::KINDS.len() + 6] = {
     let [a, b, c, d, e, f, g, h] = Route::KINDS;
-    [a, b, c, d, e, f, g, h, "livez", "readyz", "other"]
+    [a, b, c, d, e, f, g, h, "livez", "readyz", "status", "inventory", "page", "other"]
 };
 /// Classes of status codes.
 pub const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -32,6 +34,9 @@ fn route_of(path: &str, kind: Option<&str>) -> usize {
     let name = kind.unwrap_or(match path {
         "/livez" => "livez",
         "/readyz" => "readyz",
+        panel::PATH | panel::STREAM => "status",
+        inventory::PATH | inventory::DAYS => "inventory",
+        _ if page::is_at(path) => "page",
         _ => "other",
     });
     ROUTES.iter().position(|route| *route == name).unwrap_or(ROUTES.len() - 1)
@@ -163,6 +168,15 @@ impl Counters {
             }
         }
         found
+    }
+
+    /// Times of requests of these routes together, by bucket.
+    #[must_use]
+    pub fn times(&self, routes: &[&str]) -> [u64; BUCKETS] {
+        let wanted = ROUTES.iter().enumerate().filter(|(_, route)| routes.contains(route));
+        let histograms =
+            wanted.flat_map(|(at, _)| self.of_threads.iter().filter_map(move |of| of.latency.get(at)));
+        Histogram::buckets(histograms)
     }
 
     /// Times of requests by route; routes that were never asked for are left out.

@@ -245,6 +245,21 @@ impl Problem {
         Self { retry_after: Some(2), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
+    /// What only the cache knows is not known.
+    #[must_use]
+    pub fn cache_away() -> Self {
+        let detail = "redis does not answer, so nobody knows what is warm; see that it runs (redis-cli PING)";
+        Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// As many streams of events are open as may be.
+    #[must_use]
+    pub fn too_many_streams() -> Self {
+        let detail = "as many pages follow this gateway's status as may (gateway.status_streams); close some, or ask \
+                      /v1/status now and then";
+        Self { retry_after: Some(30), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
     /// Something that must not happen, without its internals.
     #[must_use]
     pub fn internal() -> Self {

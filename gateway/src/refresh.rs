@@ -6,7 +6,7 @@ mod wish;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
 use shared::access_log::Refresh;
 use shared::answers::response::JSON;
@@ -14,6 +14,7 @@ use shared::runtime::now_ms;
 
 use crate::app::{App, Front};
 use crate::auth::Caller;
+use crate::body::ResponseBody;
 use crate::negotiate::{self, Format};
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -58,7 +59,7 @@ where
         instance: None,
     };
     front.access_log().refresh(refresh).await.map_err(Problem::not_taken)?;
-    let mut response = Response::new(Full::new(Bytes::from(format!("{{\"requested_at\":{requested_at}}}"))));
+    let mut response = Response::new(ResponseBody::from(format!("{{\"requested_at\":{requested_at}}}")));
     *response.status_mut() = StatusCode::ACCEPTED;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     Ok(response.into())

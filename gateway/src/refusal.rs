@@ -12,9 +12,10 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use shared::runtime::now_ms;
 
+use crate::body::ResponseBody;
 use crate::headers::secure;
 use crate::problem::Problem;
-use crate::service::{MAX_URI_BYTES, ResponseBody};
+use crate::service::MAX_URI_BYTES;
 
 /// A connection on which hyper's own refusals become problem documents.
 pub(crate) struct WithRefusals<S> {

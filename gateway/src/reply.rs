@@ -4,7 +4,7 @@ use http::Response;
 use shared::access_log::Outcome;
 use shared::access_log::request_line::WrittenQuestion;
 
-use crate::service::ResponseBody;
+use crate::body::ResponseBody;
 
 /// A response, and what counters and log are to know of it.
 #[derive(Debug)]

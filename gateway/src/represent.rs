@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::access_log::Outcome;
@@ -18,6 +17,7 @@ use shared::entry;
 use shared::model::Document;
 use shared::model::query::{Granularity, ProductSort, SortOrder, StoreSort};
 
+use crate::body::ResponseBody;
 use crate::conditional;
 use crate::csv::Table;
 use crate::known::Understood;
@@ -224,7 +224,7 @@ impl Represented {
     pub(crate) fn reply(&self, request: &HeaderMap, near: bool, now: i64) -> Reply {
         let age = Duration::from_millis(u64::try_from(now.saturating_sub(self.confirmed_at)).unwrap_or(0));
         let outcome = if near { Outcome::Near } else { self.outcome };
-        let mut response = Response::new(Full::default());
+        let mut response = Response::new(ResponseBody::default());
         let headers = response.headers_mut();
         // With those that every response gets.
         headers.reserve(HEADERS);
@@ -246,7 +246,7 @@ impl Represented {
                 headers.insert(CONTENT_ENCODING, GZIP);
             }
             headers.insert(ETAG, self.tag.clone());
-            *response.body_mut() = Full::new(self.body.clone());
+            *response.body_mut() = ResponseBody::from(self.body.clone());
         }
         Reply { response, outcome, stale, question: None }
     }

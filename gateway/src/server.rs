@@ -35,7 +35,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::Front;
 use crate::observe::Counters;
-use crate::service;
+use crate::{panel, service};
 use activity::{Activity, Limits};
 use connection::Phase;
 pub use exchange::RequestBody;
@@ -65,6 +65,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let listeners = listeners.into();
+    let names = listeners.addresses();
     let (phase, phases) = watch::channel(Phase::Serving);
     let server = Arc::new(Server::new(&front, settings, listeners.tls, phases)?);
     front.served_by(server.threads.heartbeats());
@@ -72,6 +73,8 @@ pub async fn serve(
     for listener in listeners.sockets {
         accepting.spawn(accepting::accept(Arc::clone(&server), listener, listeners.handed_over));
     }
+    let mut looking = JoinSet::new();
+    looking.spawn(panel::follow(front.clone(), names.join(", "), settings.status_streams));
     tokio::select! {
         () = stop => {}
         // They end when asked to, and only then.

@@ -5,26 +5,23 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Body;
-use shared::answers::parameters::Route;
+use shared::answers::parameters::{Parameters, Route};
 use shared::answers::response::JSON;
 
 use crate::app::{App, Front};
 use crate::auth::{self, Access, Caller, Identity};
+use crate::body::ResponseBody;
 pub use crate::layers::Limits;
 use crate::layers::Passage;
 use crate::problem::Problem;
 use crate::questions::Asking;
 use crate::reply::Reply;
-use crate::{layers, openapi, questions, refresh};
+use crate::{inventory, layers, openapi, page, panel, questions, refresh};
 
 /// Longest URL: 500 Chinese store names, percent-encoded, fit.
 pub const MAX_URI_BYTES: usize = 64 << 10;
 const METHODS: &str = "GET, HEAD, OPTIONS";
-
-/// A response body.
-pub type ResponseBody = Full<Bytes>;
 
 /// Answers one request of a client at an address (none for a Unix socket); every error is a problem document.
 pub async fn handle<B>(
@@ -53,6 +50,10 @@ where
             let refresh = refresh::take(front, app, caller, &request, &request_id, body);
             passage.waiting(Box::pin(refresh)).await
         }
+        Ok(Next::Inventory(app, caller)) => {
+            let inventory = Box::pin(inventory::answer(app, caller, &request));
+            passage.waiting(async { inventory.await.map(Reply::from) }).await
+        }
         Err(problem) => Err(problem),
     };
     passage.end(outcome)
@@ -63,6 +64,7 @@ enum Next<'a> {
     Answered(Reply),
     Question(Asking<'a>),
     Refresh(&'a App, Caller<'a>),
+    Inventory(&'a App, Caller<'a>),
 }
 
 /// All that needs no wait: whether the caller may ask, what is asked, and its answer if it is near.
@@ -85,7 +87,8 @@ fn at_once<'a>(
     }
     let path = uri.path();
     let posts = path == refresh::PATH;
-    if route.is_none() && !posts && !auth::is_free(path) {
+    let watches = path == panel::PATH || path == panel::STREAM;
+    if route.is_none() && !posts && !watches && !inventory::is_at(path) && !auth::is_free(path) {
         return Err(Problem::unknown_path(path));
     }
     let methods = if posts { refresh::METHODS } else { METHODS };
@@ -100,10 +103,27 @@ fn at_once<'a>(
         return answered(match path {
             "/livez" => plain(StatusCode::OK, "alive\n".to_owned()),
             "/openapi.json" => described(),
+            _ if page::is_at(path) => page::answer(path, request.headers())?,
             _ => ready(front),
         });
     };
+    if watches {
+        // As far as it is known, also while nothing is ready yet.
+        no_parameters(uri.query())?;
+        return answered(if path == panel::STREAM {
+            panel::stream(front, caller)?
+        } else {
+            panel::answer(front, caller, request.headers())?
+        });
+    }
     let app = front.app().ok_or_else(Problem::starting)?;
+    if inventory::is_at(path) {
+        return Ok(Next::Inventory(app, caller));
+    }
+    match caller.token() {
+        Some(token) => front.panel().clients().note(token.place()),
+        None => front.panel().clients().note(address),
+    }
     let Some(route) = route else { return Ok(Next::Refresh(app, caller)) };
     let asking = Asking::new(app, caller, request, route);
     Ok(match asking.near() {
@@ -112,22 +132,29 @@ fn at_once<'a>(
     })
 }
 
+/// # Errors
+/// 400 with every parameter that there is.
+fn no_parameters(query: Option<&str>) -> Result<(), Problem> {
+    Parameters::of(query.unwrap_or_default(), &[]).finish()?;
+    Ok(())
+}
+
 fn options(methods: &'static str) -> Response<ResponseBody> {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(ResponseBody::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     response
 }
 
 fn plain(status: StatusCode, text: String) -> Response<ResponseBody> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+    let mut response = Response::new(ResponseBody::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 
 fn described() -> Response<ResponseBody> {
-    let mut response = Response::new(Full::new(openapi::json()));
+    let mut response = Response::new(ResponseBody::from(openapi::json()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     response
 }

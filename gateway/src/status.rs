@@ -156,7 +156,7 @@ impl Front {
     }
 
     /// What is missing, if anything is.
-    fn problems(&self) -> Option<String> {
+    pub(crate) fn problems(&self) -> Option<String> {
         match self.away() {
             (false, false) => None,
             (true, false) => Some(NO_CACHE.to_owned()),

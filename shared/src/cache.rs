@@ -78,6 +78,17 @@ pub struct Memory {
     pub evicted: u64,
 }
 
+/// What a cache says of an entry without giving all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// Its bytes.
+    pub bytes: u64,
+    /// Time until it goes; `None` = it stays, or that is not known.
+    pub ttl: Option<Duration>,
+    /// Its first bytes: the header, of all but the longest questions.
+    pub head: Bytes,
+}
+
 /// Redis or memory.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a few per process; a box would be followed on every read")]
@@ -168,6 +179,50 @@ impl Cache {
         match self {
             Self::Redis(redis) => Self::Redis(redis.fenced(fence)),
             Self::Memory(memory) => Self::Memory(memory.clone()),
+        }
+    }
+
+    /// What lies at keys that are no hashes, in the order asked; `None` where nothing does.
+    ///
+    /// # Errors
+    /// If the cache cannot be reached.
+    pub async fn outlines(&self, keys: &[String]) -> Result<Vec<Option<Outline>>, CacheError> {
+        match self {
+            Self::Redis(redis) => redis.outlines(keys).await,
+            Self::Memory(memory) => Ok(memory.outlines(keys)),
+        }
+    }
+
+    /// Time until a key goes; `None` if it stays, is not there, or that is not known.
+    ///
+    /// # Errors
+    /// If the cache cannot be reached.
+    pub async fn time_left(&self, key: &str) -> Result<Option<Duration>, CacheError> {
+        match self {
+            Self::Redis(redis) => redis.time_left(key).await,
+            Self::Memory(_) => Ok(None),
+        }
+    }
+
+    /// The names of the fields of hashes, in the order asked.
+    ///
+    /// # Errors
+    /// If the cache cannot be reached.
+    pub async fn field_names(&self, keys: &[String]) -> Result<Vec<Vec<String>>, CacheError> {
+        match self {
+            Self::Redis(redis) => redis.all_field_names(keys).await,
+            Self::Memory(memory) => Ok(memory.field_names(keys)),
+        }
+    }
+
+    /// Bytes of fields, in the order asked; 0 where there is none.
+    ///
+    /// # Errors
+    /// If the cache cannot be reached.
+    pub async fn field_lengths(&self, fields: &[(String, String)]) -> Result<Vec<u64>, CacheError> {
+        match self {
+            Self::Redis(redis) => redis.field_lengths(fields).await,
+            Self::Memory(memory) => Ok(memory.field_lengths(fields)),
         }
     }
 

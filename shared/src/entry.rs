@@ -334,9 +334,21 @@ pub fn kind(bytes: &[u8]) -> Option<EntryKind> {
 ///
 /// # Errors
 /// If they cannot be compressed.
-#[allow(clippy::disallowed_methods, reason = "the owner of gzip")]
 pub fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::fast());
+    gzip_at(bytes, Compression::fast())
+}
+
+/// As [`gzip`], as small as it gets: for what is compressed once and sent often.
+///
+/// # Errors
+/// If they cannot be compressed.
+pub fn gzip_small(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    gzip_at(bytes, Compression::best())
+}
+
+#[allow(clippy::disallowed_methods, reason = "the owner of gzip")]
+fn gzip_at(bytes: &[u8], level: Compression) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), level);
     encoder.write_all(bytes)?;
     encoder.finish()
 }

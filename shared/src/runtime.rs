@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod compute;
 mod heartbeat;
+pub mod host;
 pub mod logging;
 pub mod metrics;
 pub mod process;

@@ -11,17 +11,26 @@ const BOUNDS_US: [u64; 17] = [
     2_500_000, 5_000_000, 10_000_000, 30_000_000,
 ];
 
+/// Buckets, that of longer times included.
+pub const BUCKETS: usize = BOUNDS_US.len() + 1;
+
+/// Upper bounds of the buckets in milliseconds; that of the last one, which has none, is twice the one before.
+pub fn upper_bounds_ms() -> impl Iterator<Item = f64> {
+    let [.., longest] = BOUNDS_US;
+    BOUNDS_US.iter().copied().chain([longest * 2]).map(|bound| bound as f64 / 1000.0)
+}
+
 /// Counts of times up to each bound, and of longer ones.
 #[derive(Debug)]
 pub struct Histogram {
-    counts: [AtomicU64; BOUNDS_US.len() + 1],
+    counts: [AtomicU64; BUCKETS],
     /// Nanoseconds: the sum of 584 years fits.
     sum: AtomicU64,
 }
 
 impl Histogram {
     pub(super) const fn new() -> Self {
-        Self { counts: [const { AtomicU64::new(0) }; BOUNDS_US.len() + 1], sum: AtomicU64::new(0) }
+        Self { counts: [const { AtomicU64::new(0) }; BUCKETS], sum: AtomicU64::new(0) }
     }
 
     pub(super) fn add(&self, time: Duration) {
@@ -33,9 +42,20 @@ impl Histogram {
         self.sum.fetch_add(nanos, Ordering::Relaxed);
     }
 
+    /// Counts by bucket, several as one.
+    pub(super) fn buckets<'a>(of: impl Iterator<Item = &'a Self>) -> [u64; BUCKETS] {
+        let mut counts = [0; BUCKETS];
+        for histogram in of {
+            for (sum, count) in counts.iter_mut().zip(&histogram.counts) {
+                *sum += count.load(Ordering::Relaxed);
+            }
+        }
+        counts
+    }
+
     /// Several as one, in seconds.
     pub(super) fn read<'a>(of: impl Iterator<Item = &'a Self>) -> Distribution {
-        let (mut counts, mut nanos) = ([0; BOUNDS_US.len() + 1], 0_u64);
+        let (mut counts, mut nanos) = ([0; BUCKETS], 0_u64);
         for histogram in of {
             for (sum, count) in counts.iter_mut().zip(&histogram.counts) {
                 *sum += count.load(Ordering::Relaxed);

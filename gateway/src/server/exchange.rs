@@ -15,8 +15,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use super::activity::Activity;
 use super::heads::{has_body, is_plainly_coded};
 use crate::app::Front;
+use crate::body::ResponseBody;
 use crate::problem::Problem;
-use crate::service::ResponseBody;
 use crate::{refusal, service};
 
 /// A request's body, which fails where it grows beyond the limit.

@@ -174,7 +174,8 @@ impl Route {
 }
 
 /// The decoded parameters of a query string, and what is wrong with them.
-struct Parameters<'a> {
+#[derive(Debug)]
+pub struct Parameters<'a> {
     /// Names, and values that are copied only where they are encoded: a log holds millions of them.
     values: Vec<(&'static str, Cow<'a, str>)>,
     errors: Vec<ParameterError>,
@@ -185,9 +186,7 @@ struct Parameters<'a> {
 /// # Errors
 /// Every bad parameter; or too many stores.
 pub fn read(route: &Route, query: &str) -> Result<Asked, ParametersError> {
-    let mut parameters =
-        Parameters { values: Vec::with_capacity(route.parameters().len()), errors: Vec::new() };
-    parameters.decode(query, route.parameters());
+    let mut parameters = Parameters::of(query, route.parameters());
     let stores = parameters.stores();
     let (from, to) = (parameters.day("from"), parameters.day("to"));
     if let (Some(from), Some(to)) = (from, to)
@@ -236,11 +235,24 @@ pub fn read(route: &Route, query: &str) -> Result<Asked, ParametersError> {
 }
 
 impl<'a> Parameters<'a> {
-    fn error(&mut self, parameter: &str, reason: String) {
+    /// Those of a query string (without its question mark), of which these are known.
+    #[must_use]
+    pub fn of(query: &'a str, known: &[&'static str]) -> Self {
+        let mut parameters = Self { values: Vec::with_capacity(known.len()), errors: Vec::new() };
+        parameters.decode(query, known);
+        parameters
+    }
+
+    /// Notes what is wrong with a parameter, and what to write instead.
+    pub fn error(&mut self, parameter: &str, reason: String) {
         self.errors.push(ParameterError { parameter: parameter.to_owned(), reason });
     }
 
-    fn finish(&mut self) -> Result<(), ParametersError> {
+    /// Whether all of them fit.
+    ///
+    /// # Errors
+    /// Every bad parameter.
+    pub fn finish(&mut self) -> Result<(), ParametersError> {
         if self.errors.is_empty() {
             Ok(())
         } else {
@@ -275,7 +287,7 @@ impl<'a> Parameters<'a> {
     }
 
     /// The value of a parameter that may be given once.
-    fn one(&mut self, name: &str) -> Option<Cow<'a, str>> {
+    pub fn one(&mut self, name: &str) -> Option<Cow<'a, str>> {
         let value = self.all(name).next()?.clone();
         if self.all(name).nth(1).is_some() {
             self.error(name, "is given more than once".to_owned());
@@ -294,7 +306,8 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    fn choice<T: Copy>(&mut self, name: &str, all: &[T], text: fn(T) -> &'static str, default: T) -> T {
+    /// One of several values by their texts.
+    pub fn choice<T: Copy>(&mut self, name: &str, all: &[T], text: fn(T) -> &'static str, default: T) -> T {
         let Some(given) = self.one(name) else { return default };
         if let Some(value) = all.iter().find(|value| text(**value) == given) {
             return *value;
@@ -304,13 +317,18 @@ impl<'a> Parameters<'a> {
         default
     }
 
-    fn limit(&mut self, (default, most): (u16, u16)) -> u16 {
-        let Some(text) = self.one("limit") else { return default };
+    fn limit(&mut self, bounds: (u16, u16)) -> u16 {
+        self.number("limit", bounds)
+    }
+
+    /// A whole number from 1 to `most`.
+    pub fn number(&mut self, name: &str, (default, most): (u16, u16)) -> u16 {
+        let Some(text) = self.one(name) else { return default };
         let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         match text.parse::<u16>() {
-            Ok(limit) if plain && (1..=most).contains(&limit) => limit,
+            Ok(number) if plain && (1..=most).contains(&number) => number,
             _ => {
-                self.error("limit", format!("{text:?} is not a whole number from 1 to {most}"));
+                self.error(name, format!("{text:?} is not a whole number from 1 to {most}"));
                 default
             }
         }
@@ -327,7 +345,8 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    fn stores(&mut self) -> Option<BTreeSet<String>> {
+    /// The ids that `stores` names, if it is given.
+    pub fn stores(&mut self) -> Option<BTreeSet<String>> {
         self.all("stores").next()?;
         let mut ids = BTreeSet::new();
         // One by one: a log asks for a few stores a million times, and collecting sorts through a list of its own.

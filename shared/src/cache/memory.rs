@@ -9,7 +9,7 @@ use moka::Expiry;
 use moka::sync::Cache as Moka;
 
 use super::watch::Watchers;
-use super::{Memory, Probe, Read, Told, Write};
+use super::{Memory, Outline, Probe, Read, Told, Write};
 use crate::keys::Slot;
 
 /// Entries by slot, least valuable out first.
@@ -94,6 +94,30 @@ impl MemoryCache {
         let keys = self.entries.iter().map(|(slot, _)| slot.key.clone());
         let found: BTreeSet<String> = keys.filter(|key| key.starts_with(prefix)).collect();
         found.into_iter().take(limit).collect()
+    }
+
+    pub(super) fn outlines(&self, keys: &[String]) -> Vec<Option<Outline>> {
+        let outline = |key: &String| {
+            let stored = self.entries.get(&Slot { key: key.clone(), field: None })?;
+            Some(Outline { bytes: stored.value.len() as u64, ttl: None, head: stored.value })
+        };
+        keys.iter().map(outline).collect()
+    }
+
+    pub(super) fn field_names(&self, keys: &[String]) -> Vec<Vec<String>> {
+        let names = |key: &String| {
+            let fields = self.read_hash(key).hit().unwrap_or_default();
+            fields.into_iter().map(|(name, _)| name).collect()
+        };
+        keys.iter().map(names).collect()
+    }
+
+    pub(super) fn field_lengths(&self, fields: &[(String, String)]) -> Vec<u64> {
+        let length = |(key, field): &(String, String)| {
+            let slot = Slot { key: key.clone(), field: Some(field.clone()) };
+            self.entries.get(&slot).map_or(0, |stored| stored.value.len() as u64)
+        };
+        fields.iter().map(length).collect()
     }
 
     pub(super) fn memory(&self) -> Memory {

@@ -219,6 +219,7 @@ pub(super) fn listed(settings: &Settings) -> Vec<Entry> {
             max_connections,
             max_connections_per_address,
             max_streams,
+            status_streams,
             request_timeout,
             header_timeout,
             idle_timeout,

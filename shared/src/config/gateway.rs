@@ -22,6 +22,8 @@ pub struct GatewaySettings {
     pub max_connections_per_address: usize,
     /// Requests of one HTTP/2 connection at the same time.
     pub max_streams: u32,
+    /// Pages that may follow the status at the same time.
+    pub status_streams: usize,
     /// From a request's first byte to its answer.
     pub request_timeout: Duration,
     /// For reading a request's head.
@@ -82,6 +84,7 @@ pub(super) fn check(gateway: raw::Gateway, checker: &mut Checker) -> GatewaySett
             (0, places.1),
         ),
         max_streams: checker.number("gateway.max_streams", gateway.max_streams, 100, (1, 1000)),
+        status_streams: checker.number("gateway.status_streams", gateway.status_streams, 100, (1, 10_000)),
         request_timeout: checker.duration(
             "gateway.request_timeout",
             gateway.request_timeout,

@@ -67,7 +67,7 @@ raw! {
     }
     Gateway {
         listen: Names, socket_mode: String, backlog: u32, reuse_port: bool, max_connections: usize,
-        max_connections_per_address: usize, max_streams: u32, request_timeout: String, header_timeout: String,
+        max_connections_per_address: usize, max_streams: u32, status_streams: usize, request_timeout: String, header_timeout: String,
         idle_timeout: String, write_timeout: String, body_timeout: String, max_header_bytes: String,
         max_body_bytes: String, stop_delay: String, drain_timeout: String, serving_threads: usize, threads: usize,
         compute_queue: usize,

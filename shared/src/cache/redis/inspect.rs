@@ -1,12 +1,14 @@
-//! What the warmer asks of Redis besides entries: whether keys are there, which there are, how much room is left.
+//! What is asked of Redis besides entries: whether keys are there, which there are, what lies there, how much room is left.
 
 use std::time::Duration;
 
 use super::RedisCache;
-use crate::cache::{CacheError, CacheErrorKind, Memory, Probe};
+use crate::cache::{CacheError, CacheErrorKind, Memory, Outline, Probe};
 
 /// Keys looked at in one round trip.
 const PROBES_PER_ROUND_TRIP: usize = 512;
+/// First bytes of an entry that hold its header, of all but the longest questions.
+const HEAD_BYTES: usize = 4096;
 /// Keys that one SCAN step looks at, about.
 const SCAN_COUNT: u32 = 1000;
 
@@ -166,6 +168,74 @@ impl RedisCache {
             heads.extend(self.pipeline::<Vec<Vec<u8>>>(&pipeline, chunk.len()).await?);
         }
         Ok(heads)
+    }
+
+    /// What lies at keys that are no hashes; `None` where nothing does.
+    ///
+    /// # Errors
+    /// If Redis cannot be reached, or a key is a hash.
+    pub async fn outlines(&self, keys: &[String]) -> Result<Vec<Option<Outline>>, CacheError> {
+        let mut outlines = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(PROBES_PER_ROUND_TRIP) {
+            #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+            let mut pipeline = redis::pipe();
+            for key in chunk {
+                pipeline.cmd("STRLEN").arg(key);
+                pipeline.cmd("PTTL").arg(key);
+                pipeline.cmd("GETRANGE").arg(key).arg(0).arg(HEAD_BYTES - 1);
+            }
+            // Replies come in a row; the library makes triples of them.
+            let found: Vec<(u64, i64, Vec<u8>)> = self.pipeline(&pipeline, chunk.len()).await?;
+            outlines.extend(found.into_iter().map(|(bytes, ttl, head)| {
+                let ttl = u64::try_from(ttl).ok().map(Duration::from_millis);
+                (bytes > 0).then(|| Outline { bytes, ttl, head: head.into() })
+            }));
+        }
+        Ok(outlines)
+    }
+
+    /// Time until a key goes; `None` if it stays, or is not there.
+    ///
+    /// # Errors
+    /// If Redis cannot be reached.
+    #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+    pub async fn time_left(&self, key: &str) -> Result<Option<Duration>, CacheError> {
+        let left: i64 = self.command(redis::cmd("PTTL").arg(key).to_owned()).await?;
+        Ok(u64::try_from(left).ok().map(Duration::from_millis))
+    }
+
+    /// The names of the fields of hashes.
+    ///
+    /// # Errors
+    /// If Redis cannot be reached.
+    pub async fn all_field_names(&self, keys: &[String]) -> Result<Vec<Vec<String>>, CacheError> {
+        let mut names = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(PROBES_PER_ROUND_TRIP) {
+            #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+            let mut pipeline = redis::pipe();
+            for key in chunk {
+                pipeline.cmd("HKEYS").arg(key);
+            }
+            names.extend(self.pipeline::<Vec<Vec<String>>>(&pipeline, chunk.len()).await?);
+        }
+        Ok(names)
+    }
+
+    /// Bytes of fields, 0 where there is none.
+    ///
+    /// # Errors
+    /// If Redis cannot be reached.
+    pub async fn field_lengths(&self, fields: &[(String, String)]) -> Result<Vec<u64>, CacheError> {
+        let mut lengths = Vec::with_capacity(fields.len());
+        for chunk in fields.chunks(PROBES_PER_ROUND_TRIP) {
+            #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
+            let mut pipeline = redis::pipe();
+            for (key, field) in chunk {
+                pipeline.cmd("HSTRLEN").arg(key).arg(field);
+            }
+            lengths.extend(self.pipeline::<Vec<u64>>(&pipeline, chunk.len()).await?);
+        }
+        Ok(lengths)
     }
 
     /// One step through the keys that begin with `prefix`: those found (some may come twice), and where to go on, 0

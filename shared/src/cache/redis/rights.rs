@@ -66,7 +66,7 @@ impl FromStr for ServerVersion {
 }
 
 /// What both need: a connection, and to say how the server does.
-const BOTH: [&str; 11] = [
+const BOTH: [&str; 16] = [
     "ping",
     "hello",
     // For an address with the number of a database; the keys are bounded in each.
@@ -80,10 +80,16 @@ const BOTH: [&str; 11] = [
     "client|tracking",
     "info",
     "time",
+    // What an entry is, without reading all of it.
+    "strlen",
+    "hstrlen",
+    "hkeys",
+    "pttl",
+    "getrange",
 ];
 
 /// What the warmer needs besides: entries in transactions, the lease (by scripts), what it and its operators look at.
-const WARMER: [&str; 27] = [
+const WARMER: [&str; 24] = [
     "set",
     "hset",
     "hdel",
@@ -98,10 +104,7 @@ const WARMER: [&str; 27] = [
     "incr",
     "exists",
     "hlen",
-    "hkeys",
     "type",
-    "pttl",
-    "getrange",
     "memory|usage",
     // It names keys of other prefixes, too, but reads none of them.
     "scan",
