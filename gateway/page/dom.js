@@ -63,7 +63,8 @@ export function show(node, visible) {
  * opened `<details>` stay. Elements with a `key` are found again by it, others by their place.
  * Handlers given with `on` are those of the first time that an element was made, so they must not hold on to data; lists
  * are better served by one handler on `host`. `open` of a `<details>` is the reader's and is never changed.
- * An element with `data-own` keeps whatever content its owner gave it.
+ * An element with `data-own` keeps whatever content its owner gave it. Children may be nodes that are there already: they stay
+ * as they are.
  */
 export function patch(host, ...children) {
   const wanted = flat(children).map((child) => (typeof child === "string" ? document.createTextNode(child) : child));
@@ -75,7 +76,7 @@ export function patch(host, ...children) {
     if (found && alike(found, next)) {
       if (found === old) old = old.nextSibling;
       else host.insertBefore(found, old);
-      merge(found, next);
+      if (found !== next) merge(found, next);
     } else {
       host.insertBefore(next, old);
     }
