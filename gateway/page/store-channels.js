@@ -1,9 +1,9 @@
 // Where the orders come from: each channel with its shares as bars.
 
 import { el, replace } from "./dom.js";
-import { percent, t } from "./i18n.js";
+import { t } from "./i18n.js";
 import { createCard, moreButton } from "./store-card.js";
-import { figureName, figureText } from "./store-figures.js";
+import { figureName, figureText, rateText } from "./store-figures.js";
 
 /** Most shops have fewer; some have one per campaign. */
 const STEP = 10;
@@ -43,7 +43,7 @@ export function createChannels(view) {
   }
 
   const row = (channel) => el("tr", null,
-    el("th", { scope: "row", dir: "auto" }, channelName(channel.channel)),
+    el("th", { scope: "row" }, el("bdi", null, channelName(channel.channel))),
     el("td", null, bar(channel.order_share, "--c1")),
     el("td", null, bar(channel.sales_share, "--c2")),
     SHOWN.map((name) => el("td", { class: "number" }, figureText(name, channel[name]))));
@@ -56,5 +56,5 @@ function bar(share, colour) {
   const part = Math.min(100, Math.max(0, share));
   return el("span", { class: "store-share" },
     el("span", { class: "meter", "aria-hidden": "true" }, el("i", { style: { "--part": `${part}%`, "--fill": `var(${colour})` } })),
-    el("span", { class: "number" }, percent(share, 2)));
+    el("span", { class: "number" }, rateText(share)));
 }

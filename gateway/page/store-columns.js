@@ -1,8 +1,8 @@
 // The columns of the table of stores: what each shows and sorts by.
 
 import { el } from "./dom.js";
-import { number, percent, t } from "./i18n.js";
-import { changeMark, COMPARED, FIGURES, figureName, figureText } from "./store-figures.js";
+import { number, t } from "./i18n.js";
+import { changeMark, COMPARED, FIGURES, figureName, figureText, rateText } from "./store-figures.js";
 
 const ORDER = [
   "sales", "orders", "profit", "profit_rate", "average_order_value", "gmv", "marketing_cost", "marketing_rate", "loss_orders",
@@ -50,7 +50,7 @@ export const weight = (anomalies) => anomalies.reduce((sum, one) => sum + (one.s
 
 /** What is unusual about a store, in words. */
 export function oddText({ metric, value, limit }) {
-  const write = metric === "orders" ? (one) => number(one, 2) : (one) => percent(one, 2);
+  const write = metric === "orders" ? (one) => number(one, 2) : rateText;
   return t(`store.odd.${metric}`, { value: write(value), limit: write(limit) });
 }
 

@@ -1,7 +1,7 @@
 // The figures of a store: their order, how each is written, and whether more of it is better.
 
 import { el } from "./dom.js";
-import { money, number, percent, signed, t } from "./i18n.js";
+import { money, number, t } from "./i18n.js";
 
 /**
  * All figures in the gateway's order. `good`: 1 if more is better, -1 if less is; 0 where it depends. What a change of
@@ -37,21 +37,27 @@ export const COMPARED = ["sales", "orders", "profit", "profit_rate", "average_or
 /** The name of a figure. */
 export const figureName = (name) => t(`metric.${name}`);
 
+/** A rate, always with two decimals, so that columns of them line up. */
+export const rateText = (value) => (typeof value === "number" ? `${money(value)}%` : t("store.none"));
+
+/** A difference with its sign, likewise. */
+export const signedText = (value) => `${value > 0 ? "+" : ""}${money(value)}`;
+
 /** A figure's value as it is shown everywhere. */
 export function figureText(name, value) {
   const kind = FIGURES[name]?.kind ?? "rate";
   if (kind === "count") return number(value);
-  return kind === "money" ? money(value) : percent(value, 2);
+  return kind === "money" ? money(value) : rateText(value);
 }
 
 /** A change as text: percent, or points of a rate. */
 export function changeText(name, change) {
   if (typeof change !== "number") return t("store.none");
-  return FIGURES[name].kind === "rate" ? pointsText(change) : `${signed(change, 2)}%`;
+  return FIGURES[name].kind === "rate" ? pointsText(change) : `${signedText(change)}%`;
 }
 
 /** A difference of two rates. */
-export const pointsText = (change) => t("store.points", { n: signed(change, 2) });
+export const pointsText = (change) => t("store.points", { n: signedText(change) });
 
 /** `better`, `worse` or `same`. */
 export function verdict(name, change) {
@@ -66,7 +72,7 @@ export function changeMark(name, change, { bare = false } = {}) {
   if (typeof change !== "number") return el("span", { class: "muted" }, t("store.none"));
   const how = verdict(name, change);
   const arrow = change > 0 ? "▲" : change < 0 ? "▼" : "";
-  const text = bare ? signed(change, 2) : changeText(name, change);
+  const text = bare ? signedText(change) : changeText(name, change);
   return el("span", { class: "store-change", dataset: { verdict: how } },
     arrow && el("span", { class: "store-arrow", "aria-hidden": "true" }, arrow), text,
     how !== "same" && el("span", { class: "sr" }, ` (${t(`store.kpi.${how}`)})`));

@@ -1,8 +1,9 @@
 // The products that matter most: which lose money, which sell best.
 
 import { el, replace } from "./dom.js";
-import { money, number, percent, t } from "./i18n.js";
+import { money, number, t } from "./i18n.js";
 import { choice, createCard } from "./store-card.js";
+import { rateText } from "./store-figures.js";
 
 const ORDERS = ["loss", "units", "sales", "profit"];
 /** The gateway's own number, which it has ready, and the most that it gives. */
@@ -33,7 +34,6 @@ export function createProducts(view) {
         el("table", null,
           el("thead", null, el("tr", null,
             el("th", { scope: "col" }, t("store.products.name")),
-            el("th", { scope: "col" }, t("store.table.store")),
             [t("metric.units"), t("metric.sales"), t("store.products.gross"), t("store.products.rate"), t("store.products.stock")]
               .map((text) => el("th", { scope: "col", class: "number" }, text)))),
           el("tbody", null, products.map(row)))),
@@ -41,13 +41,12 @@ export function createProducts(view) {
   }
 
   const row = (one) => el("tr", null,
-    el("th", { scope: "row" }, el("bdi", null, productName(one)),
-      one.category1 && el("span", { class: "store-id muted" }, one.category1)),
-    el("td", null, el("bdi", null, view.label(one.store_id))),
+    el("th", { scope: "row" }, el("bdi", { class: "store-product" }, productName(one)), " ",
+      el("span", { class: "store-from muted" }, el("bdi", null, view.label(one.store_id)), one.category1 && [" · ", el("bdi", null, one.category1)])),
     el("td", { class: "number" }, number(one.units)),
     el("td", { class: "number" }, money(one.sales)),
     el("td", { class: "number", dataset: { verdict: one.profit < 0 ? "worse" : "same" } }, money(one.profit)),
-    el("td", { class: "number", dataset: { verdict: one.profit_rate < 0 ? "worse" : "same" } }, percent(one.profit_rate, 2)),
+    el("td", { class: "number", dataset: { verdict: one.profit_rate < 0 ? "worse" : "same" } }, rateText(one.profit_rate)),
     el("td", { class: "number" }, number(one.stock)));
 
   function more() {

@@ -2,8 +2,8 @@
 // urgent. Made of the answers that the cards below have anyway.
 
 import { el, replace, setText } from "./dom.js";
-import { money, number, signed, t } from "./i18n.js";
-import { pointsText, figureText } from "./store-figures.js";
+import { money, t } from "./i18n.js";
+import { figureText, pointsText, signedText } from "./store-figures.js";
 import { DEGREES } from "./store-rules.js";
 
 /** The line; `render()` draws it from what `table` and `todo` have by now. */
@@ -36,7 +36,7 @@ export function createStandout(view, { table, todo }) {
         points: pointsText(margin.change.profit_rate), rate: figureText("profit_rate", margin.profit_rate),
       })),
       sales && sales.change.sales < 0 && ofStore("sales", sales, "change.sales", t("store.out.salesSay", {
-        change: `${signed(sales.change.sales, 2)}%`, sales: money(sales.sales),
+        change: `${signedText(sales.change.sales)}%`, sales: money(sales.sales),
       })),
       losing && losing.profit < 0 && ofStore("loss", losing, "profit", t("store.out.lossSay", { profit: money(losing.profit) })),
       odd.length > 0 && jump("odd", t("store.out.oddSay", { n: odd.length }), () => table.showBy("anomalies")),
@@ -45,31 +45,32 @@ export function createStandout(view, { table, todo }) {
 
   function ofStore(kind, store, key, say) {
     const name = el("bdi", null, view.label(store.store_id));
-    return item(kind,
+    const compare = view.isSingle() ? null : el("button", {
+      type: "button", class: "store-out-all", "aria-label": t("store.out.allOf", { kind: t(`store.out.${kind}`) }),
+      on: { click: () => table.showBy(key) },
+    }, t("store.out.all"));
+    return item(kind, compare,
       view.isSingle() || !view.canChoose(store.store_id) ? el("b", null, name) : el("button", {
         type: "button", class: "store-link", title: t("store.only", { name: store.name }),
         on: { click: () => view.choose({ stores: [store.store_id] }) },
       }, name),
-      el("span", { class: "store-out-say" }, say),
-      view.isSingle() ? null : el("button", {
-        type: "button", class: "store-out-all", "aria-label": t("store.out.allOf", { kind: t(`store.out.${kind}`) }),
-        on: { click: () => table.showBy(key) },
-      }, t("store.out.all")));
+      " ", el("span", { class: "store-out-say" }, say));
   }
 
   function ofRules() {
     if (todo.answer === null) return [];
     const { urgent } = todo.answer.data;
     const n = DEGREES.urgent.filter((name) => urgent[name].count > 0).length;
-    return n === 0 ? [] : [jump("urgent", t("store.out.urgentSay", { n: number(n) === "1" ? 1 : n }), () => {
+    return n === 0 ? [] : [jump("urgent", t("store.out.urgentSay", { n }), () => {
       todo.root.scrollIntoView({ block: "start" });
       todo.root.focus({ preventScroll: true });
     })];
   }
 
-  const jump = (kind, say, go) => item(kind, el("button", { type: "button", class: "store-link", on: { click: go } }, say));
+  const jump = (kind, say, go) => item(kind, null, el("button", { type: "button", class: "store-link", on: { click: go } }, say));
 
-  const item = (kind, ...content) => el("li", { dataset: { kind } }, el("span", { class: "store-out-kind" }, t(`store.out.${kind}`)), content);
+  const item = (kind, tool, ...content) => el("li", { dataset: { kind } },
+    el("p", { class: "store-out-head" }, el("span", null, t(`store.out.${kind}`)), tool), el("p", null, content));
 
   return { root, render };
 }

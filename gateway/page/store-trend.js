@@ -7,7 +7,7 @@ import { choice, createCard } from "./store-card.js";
 import { FIGURES, figureName, figureText } from "./store-figures.js";
 
 const STEPS = ["day", "week", "month"];
-const HEIGHT = 260;
+const HEIGHT = 320;
 
 /** The card of the trend. Figure and step are kept in the address, as they are part of what one shares. */
 export function createTrend(view) {

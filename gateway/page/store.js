@@ -138,7 +138,9 @@ export function openStoreView({ panel, api, viewer, status = null }) {
   }
 
   /** The body of a refresh. */
-  const wish = () => ({ ...(view.selection.stores && { stores: view.selection.stores }), ...view.days });
+  function wish() {
+    return { ...(view.selection.stores && { stores: view.selection.stores }), ...view.days };
+  }
 
   function file(what) {
     return `${["hotshelf", what, view.days?.from, view.days?.to].filter(Boolean).join("-")}.csv`;
@@ -167,7 +169,9 @@ export function openStoreView({ panel, api, viewer, status = null }) {
     loadCards();
   }
 
-  const extra = (name) => view.selection.extras[name];
+  function extra(name) {
+    return view.selection.extras[name];
+  }
 
   /** Something that the address keeps but no other question depends on; going back does not undo it step by step. */
   function setExtra(name, value) {
