@@ -149,9 +149,9 @@ async fn page<'a>(
     let others: Vec<_> = others.map(|info| (info, 0.0, false)).collect();
     ranked.extend(others);
     let ranked = ranked.into_iter().enumerate();
-    let ranked =
-        ranked.map(|(before, (info, heat, hot))| Ranked { info, rank: before + 1, heat, hot });
-    let wanted = ranked.filter(|store| named.as_ref().is_none_or(|named| named.contains(&store.info.store_id)));
+    let ranked = ranked.map(|(before, (info, heat, hot))| Ranked { info, rank: before + 1, heat, hot });
+    let wanted =
+        ranked.filter(|store| named.as_ref().is_none_or(|named| named.contains(&store.info.store_id)));
     let mut rest: Vec<Ranked<'a>> = wanted.collect();
     if let Some(after) = &after {
         let at = rest.iter().position(|store| store.info.store_id == *after);

@@ -30,8 +30,8 @@ use tokio::sync::{Semaphore, watch};
 use crate::app::Front;
 use crate::auth::Caller;
 use crate::body::ResponseBody;
+use crate::negotiate;
 use crate::problem::Problem;
-use crate::{negotiate, observe};
 use clients::Clients;
 use document::Document;
 use events::Events;
@@ -237,9 +237,7 @@ fn errors(front: &Front, failed: u64) -> document::Errors {
         timeouts: count(&counters.timeouts),
         panics: count(&counters.panics),
         slow: count(&counters.slow),
-        entries_unusable: front
-            .app()
-            .map_or(0, |app| app.levels().damages().map(|(_, count)| count).sum()),
+        entries_unusable: front.app().map_or(0, |app| app.levels().damages().map(|(_, count)| count).sum()),
         access_log_dropped: log.dropped,
         access_log_failed: log.failed,
     }
@@ -321,4 +319,3 @@ fn what_matters(front: &Front) -> impl PartialEq + use<> {
     let redis = redis.and_then(|health| health.monitor).map(|monitor| monitor.state);
     (redis, front.problems(), front.not_ready())
 }
-

@@ -84,8 +84,8 @@ pub(super) async fn of(
     let mut counts = BTreeMap::from([("warm", 0), ("partly", 0), ("stale", 0), ("cold", 0)]);
     let rows = page.stores.iter().zip(fields.chunks(2)).zip(fresh).map(|((store, fields), confirmed_at)| {
         // In memory nothing is confirmed, for nothing changes.
-        let stale = levels.cache().health().is_some()
-            && confirmed_at.is_none_or(|at| at.saturating_add(soft) < now);
+        let stale =
+            levels.cache().health().is_some() && confirmed_at.is_none_or(|at| at.saturating_add(soft) < now);
         let there: Vec<HashSet<&str>> =
             fields.iter().map(|names| names.iter().map(String::as_str).collect()).collect();
         let has = |name: &str| there.iter().all(|names| names.contains(name));

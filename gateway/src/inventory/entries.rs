@@ -122,7 +122,8 @@ pub(super) async fn of(
     let fleet = Ask::default_for(Document::Diagnosis).resolve(&all).ok().and_then(|query| query.diagnosis);
     for store in page.stores.iter().map(|store| store.info) {
         let confirmed_at = fresh.get(store.store_id.as_str()).copied().flatten();
-        let of_store = OfStore { levels, store, plan: page.plan.as_ref(), kept: app.kept_days(), confirmed_at };
+        let of_store =
+            OfStore { levels, store, plan: page.plan.as_ref(), kept: app.kept_days(), confirmed_at };
         if wants(Level::L1) {
             candidates.extend(of_store.orders(all.last_day()));
         }
@@ -190,7 +191,14 @@ struct OfStore<'a> {
 }
 
 impl OfStore<'_> {
-    fn candidate(&self, slot: Slot, level: Level, kind: EntryKind, name: &'static str, why: String) -> Candidate {
+    fn candidate(
+        &self,
+        slot: Slot,
+        level: Level,
+        kind: EntryKind,
+        name: &'static str,
+        why: String,
+    ) -> Candidate {
         Candidate {
             key: slot.key,
             level,
@@ -204,7 +212,8 @@ impl OfStore<'_> {
     }
 
     fn orders(&self, last_day: Option<Day>) -> Vec<Candidate> {
-        let Some(range) = last_day.and_then(|last| DayRange::new(last.plus(1 - self.kept.orders), last)) else {
+        let Some(range) = last_day.and_then(|last| DayRange::new(last.plus(1 - self.kept.orders), last))
+        else {
             return Vec::new();
         };
         let id = &self.store.store_id;
@@ -240,8 +249,9 @@ impl OfStore<'_> {
     async fn cells(&self, now: i64) -> Result<Vec<Row>, Problem> {
         let (levels, id) = (self.levels, &self.store.store_id);
         let (cells, products) = (levels.keys().day_cells(id), levels.keys().product_cells(id));
-        let names = levels.cache().field_names(&[cells.clone(), products.clone()]);
-        let mut names = names.await.map_err(|_| Problem::cache_away())?.into_iter();
+        let hashes = [cells.clone(), products.clone()];
+        let mut names =
+            levels.cache().field_names(&hashes).await.map_err(|_| Problem::cache_away())?.into_iter();
         let (of_days, of_products) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
         let slots: Vec<Slot> =
             of_days.iter().map(|day| Slot { key: cells.clone(), field: Some(day.clone()) }).collect();

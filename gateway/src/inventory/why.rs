@@ -68,7 +68,8 @@ impl Causes {
         match &self.paused {
             Paused::No => {}
             Paused::Yes(pause) => {
-                let (by, reason) = if self.operator { (Some(&pause.by), pause.reason.as_ref()) } else { (None, None) };
+                let (by, reason) =
+                    if self.operator { (Some(&pause.by), pause.reason.as_ref()) } else { (None, None) };
                 let text = "warming is paused; to go on: warmer resume";
                 return json!({ "code": "paused", "by": by, "since": pause.since, "until": pause.until,
                     "reason": reason, "text": text });
@@ -81,7 +82,8 @@ impl Causes {
             return json!({ "code": "no_warmer", "text": "no warmer is active; start one (warmer run), or see its log" });
         }
         let counts = self.warmers.writer().map(|status| &status.counts);
-        let unready = counts.and_then(|counts| counts.unready.iter().find(|unready| unready.store_id == store_id));
+        let unready =
+            counts.and_then(|counts| counts.unready.iter().find(|unready| unready.store_id == store_id));
         if let Some(unready) = unready {
             return self.waits(unready);
         }
@@ -97,7 +99,8 @@ impl Causes {
         }
         if counts.memory.evicted > 0 && !stale {
             let count = counts.memory.evicted;
-            let text = format!("Redis evicted {count} keys for want of room; raise maxmemory, or lower warm.budget");
+            let text =
+                format!("Redis evicted {count} keys for want of room; raise maxmemory, or lower warm.budget");
             return json!({ "code": "evicted", "count": count, "text": text });
         }
         let text = format!("not known; warmer explain {store_id} says more");

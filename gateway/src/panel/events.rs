@@ -129,7 +129,13 @@ impl Events {
         match now.warmer {
             Some(true) => {
                 if self.without_warmer >= LOOKS {
-                    self.add(now.at, "warmer_active", Severity::Info, json!({}), "A warmer writes again.".to_owned());
+                    self.add(
+                        now.at,
+                        "warmer_active",
+                        Severity::Info,
+                        json!({}),
+                        "A warmer writes again.".to_owned(),
+                    );
                 }
                 self.without_warmer = 0;
             }
@@ -149,7 +155,13 @@ impl Events {
                 self.add(now.at, "warmer_paused", Severity::Warning, json!({}), text.to_owned());
             }
             (Some(true), Some(false)) => {
-                self.add(now.at, "warmer_resumed", Severity::Info, json!({}), "Warming was resumed.".to_owned());
+                self.add(
+                    now.at,
+                    "warmer_resumed",
+                    Severity::Info,
+                    json!({}),
+                    "Warming was resumed.".to_owned(),
+                );
             }
             _ => {}
         }
@@ -157,7 +169,8 @@ impl Events {
 
     fn evicted(&mut self, at: i64, more: u64) {
         let mut count = more;
-        let last = self.latest.iter().rposition(|event| event.kind == "evictions" && at - event.at < TOGETHER_MS);
+        let last =
+            self.latest.iter().rposition(|event| event.kind == "evictions" && at - event.at < TOGETHER_MS);
         if let Some(event) = last.and_then(|last| self.latest.remove(last)) {
             count += event.params.get("count").and_then(Value::as_u64).unwrap_or(0);
         }
@@ -173,7 +186,8 @@ impl Events {
         let (good, was_good) = (hits >= GOOD_HITS, was.is_none_or(|was| was >= GOOD_HITS));
         let params = json!({ "from": was, "to": hits });
         if was_good && !good {
-            let text = format!("The hit rate fell to {hits:.0} %: more answers than usual need the database.");
+            let text =
+                format!("The hit rate fell to {hits:.0} %: more answers than usual need the database.");
             self.add(now.at, "hit_rate_fell", Severity::Warning, params, text);
         } else if good && !was_good {
             let text = format!("The hit rate is good again: {hits:.0} %.");

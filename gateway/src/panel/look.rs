@@ -13,11 +13,11 @@ use shared::runtime::process::{self, ProcessUse};
 use shared::source::postgres::SourceHealth;
 use tokio::time::Instant;
 
+use super::clients;
 use super::document::PausedBy;
 use super::facts::Facts;
 use super::history::{self, Point};
 use super::traffic::{LevelShare, Reading, Window, percent, rounded};
-use super::clients;
 use crate::app::{App, Front};
 
 /// Most time for what Redis is asked at a look. What is not told in time is not known.

@@ -1,7 +1,6 @@
 //! What requests for documents came to in the last minute, from counters that only grow: the difference of two readings.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 use crate::observe::{BUCKETS, Counters};
 
 /// What is called now.
-pub const WINDOW: Duration = Duration::from_secs(60);
+pub(super) const WINDOW: Duration = Duration::from_secs(60);
 
 /// The counters at a moment.
 #[derive(Clone, Debug)]

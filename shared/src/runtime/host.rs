@@ -31,7 +31,7 @@ impl HostWatch {
 
     /// How busy it is now. Reads a few small files.
     pub fn look(&mut self) -> HostUse {
-        self.system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_cpu_usage());
+        self.system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_usage());
         self.system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
         let (mut used, mut total) = (self.system.used_memory(), self.system.total_memory());
         if let Some(limits) = self.system.cgroup_limits().filter(|limits| limits.total_memory < total) {
@@ -57,7 +57,10 @@ mod tests {
         let mut watch = HostWatch::new().unwrap();
         let first = watch.look();
         assert_eq!(first.cpu_percent, None);
-        assert!(first.cpus > 0 && first.memory_total > first.memory_used && first.memory_used > 0, "{first:?}");
+        assert!(
+            first.cpus > 0 && first.memory_total > first.memory_used && first.memory_used > 0,
+            "{first:?}"
+        );
         let busy = watch.look().cpu_percent.unwrap();
         assert!((0.0..=100.0).contains(&busy), "{busy}");
     }
