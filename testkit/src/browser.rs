@@ -6,6 +6,8 @@
 
 mod accessibility;
 mod cdp;
+mod findings;
+mod hands;
 mod keys;
 mod page;
 mod record;
