@@ -12,6 +12,16 @@ const OF_SERVERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// When it is nowhere; the message says which package has it.
 #[must_use]
 pub fn find(program: &str, package: &str) -> PathBuf {
+    look_for(program).unwrap_or_else(|| {
+        panic!(
+            "{program} was not found in PATH, /usr/sbin or /usr/lib/postgresql/*/bin: this test needs it. \
+             Install it with `apt-get install {package}` (or put it into PATH) and run the tests again"
+        )
+    })
+}
+
+/// As [`find`], or `None` when it is nowhere.
+pub(crate) fn look_for(program: &str) -> Option<PathBuf> {
     #[allow(clippy::disallowed_methods, reason = "tests look programs up as the shell does")]
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
@@ -26,10 +36,4 @@ pub fn find(program: &str, package: &str) -> PathBuf {
         .chain(versions.into_iter().map(|(_, folder)| folder))
         .map(|folder| folder.join(program))
         .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| {
-            panic!(
-                "{program} was not found in PATH, /usr/sbin or /usr/lib/postgresql/*/bin: this test needs it. \
-                 Install it with `apt-get install {package}` (or put it into PATH) and run the tests again"
-            )
-        })
 }
