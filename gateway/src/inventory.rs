@@ -26,6 +26,7 @@ use crate::panel::json_response;
 use crate::problem::Problem;
 pub use days::StoreDays;
 pub use entries::Entries;
+pub(crate) use entries::Level;
 
 /// Entries.
 pub const PATH: &str = "/v1/inventory";
@@ -48,6 +49,9 @@ pub(crate) const DAYS_SHOWN: (u16, u16) = (30, 120);
 pub struct Envelope<T> {
     data: T,
 }
+
+/// All levels.
+pub(crate) const LEVELS: [Level; 4] = Level::ALL;
 
 /// Whether a path is one of these.
 #[must_use]
@@ -99,7 +103,7 @@ pub(crate) async fn answer(
         return json_response(&Envelope { data }, request.headers());
     }
     let mut parameters = Parameters::of(query, &PARAMETERS);
-    let level = entries::Level::read(&mut parameters);
+    let level = Level::read(&mut parameters);
     let (named, after, limit) = selection(&mut parameters, STORES)?;
     caller.check(named.iter().flatten())?;
     let directory = caller.directory(&app.directory().await?);

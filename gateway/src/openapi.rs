@@ -1,6 +1,7 @@
 //! `GET /openapi.json`: the description of the API in OpenAPI 3.1, generated from the code that it describes: the routes
 //! and their parameters, the types of the documents, the limits that are checked.
 
+mod monitor;
 mod operation;
 mod parameters;
 
@@ -33,6 +34,7 @@ fn document() -> Value {
         paths.insert(route.template().to_owned(), operation::of_route(&route, &mut schemas));
     }
     paths.insert(refresh::PATH.to_owned(), operation::refresh());
+    paths.extend(monitor::paths(&mut schemas));
     paths.insert("/livez".to_owned(), operation::health("Whether the process is alive", &[200]));
     paths.insert(
         "/readyz".to_owned(),

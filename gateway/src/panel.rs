@@ -22,6 +22,7 @@ use std::time::Duration;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 use shared::answers::response::JSON;
+use shared::cache::MonitorStatus;
 use shared::entry;
 use shared::model::Directory;
 use shared::runtime::{VERSION, now_ms, process};
@@ -64,11 +65,19 @@ pub struct Panel {
     streams: OnceLock<Arc<Semaphore>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     seen: Arc<Seen>,
     history: History,
     events: Events,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        // Before the first look nobody knows whether Redis is there.
+        let seen = Seen { redis: Some(MonitorStatus::default()), ..Seen::default() };
+        Self { seen: Arc::new(seen), history: History::default(), events: Events::default() }
+    }
 }
 
 impl Default for Panel {

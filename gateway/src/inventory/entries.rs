@@ -24,7 +24,7 @@ const DIAGNOSIS_DAYS: i32 = 30;
 /// A level of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Level {
+pub(crate) enum Level {
     /// Order lines.
     L1,
     /// Cells.

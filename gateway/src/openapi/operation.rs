@@ -29,9 +29,9 @@ const PROBLEMS: [(u16, &str, &str); 15] = [
     (503, "Unavailable", "What is missing cannot be computed now"),
 ];
 /// Problems of paths that need no token.
-const OF_FREE: [u16; 2] = [500, 503];
+pub(super) const OF_FREE: [u16; 2] = [500, 503];
 /// Problems of requests with a body.
-const OF_BODIES: [u16; 3] = [408, 413, 415];
+pub(super) const OF_BODIES: [u16; 3] = [408, 413, 415];
 
 /// A path that answers a question.
 pub(super) fn of_route(route: &Route, schemas: &mut SchemaGenerator) -> Value {
@@ -79,7 +79,8 @@ pub(super) fn of_route(route: &Route, schemas: &mut SchemaGenerator) -> Value {
     }})
 }
 
-fn data<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
+/// The schema of a document.
+pub(super) fn data<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
     schemas.subschema_for::<T>().into()
 }
 
@@ -138,7 +139,8 @@ pub(super) fn refresh() -> Value {
     }})
 }
 
-fn add(responses: &mut Map<String, Value>, which: impl Fn(u16) -> bool) {
+/// The problems of these statuses.
+pub(super) fn add(responses: &mut Map<String, Value>, which: impl Fn(u16) -> bool) {
     for (status, name, _) in PROBLEMS.iter().filter(|(status, ..)| which(*status)) {
         responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }));
     }

@@ -183,13 +183,13 @@ impl Events {
     fn take_hits(&mut self, now: &Facts) {
         let Some(hits) = now.hit_percent.filter(|_| now.answered >= LEAST_ANSWERS) else { return };
         let was = self.hits.replace(hits);
-        let (good, was_good) = (hits >= GOOD_HITS, was.is_none_or(|was| was >= GOOD_HITS));
+        let (good, was_good) = (hits >= GOOD_HITS, was.is_some_and(|was| was >= GOOD_HITS));
         let params = json!({ "from": was, "to": hits });
         if was_good && !good {
             let text =
                 format!("The hit rate fell to {hits:.0} %: more answers than usual need the database.");
             self.add(now.at, "hit_rate_fell", Severity::Warning, params, text);
-        } else if good && !was_good {
+        } else if good && was.is_some() && !was_good {
             let text = format!("The hit rate is good again: {hits:.0} %.");
             self.add(now.at, "hit_rate_recovered", Severity::Info, params, text);
         }

@@ -232,7 +232,7 @@ impl Context<'_> {
             "order lines: {} of {} days are in Redis; {} (heat of raw lines {:.2}, about {})",
             store.order_days.0,
             store.order_days.1,
-            decision.lines_reason.to_string(),
+            decision.lines_reason,
             decision.lines_heat,
             words::size(decision.lines_bytes)
         ));
@@ -329,7 +329,7 @@ impl Context<'_> {
         why.push(match &question.decision {
             Some(decision) => format!(
                 "{} (about {:.2} requests an hour expected, {:.1} ms for a miss, {}; worth {:.4})",
-                decision.reason.to_string(),
+                decision.reason,
                 decision.per_hour,
                 decision.cost_ms,
                 words::size(decision.bytes),
