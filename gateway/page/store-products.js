@@ -42,7 +42,8 @@ export function createProducts(view) {
 
   const row = (one) => el("tr", null,
     el("th", { scope: "row" }, el("bdi", { class: "store-product" }, productName(one)), " ",
-      el("span", { class: "store-from muted" }, el("bdi", null, view.label(one.store_id)), one.category1 && [" · ", el("bdi", null, one.category1)])),
+      el("span", { class: "store-from muted" }, !view.isSingle() && el("bdi", null, view.label(one.store_id)),
+        !view.isSingle() && one.category1 && " · ", one.category1 && el("bdi", null, one.category1))),
     el("td", { class: "number" }, number(one.units)),
     el("td", { class: "number" }, money(one.sales)),
     el("td", { class: "number", dataset: { verdict: one.profit < 0 ? "worse" : "same" } }, money(one.profit)),
