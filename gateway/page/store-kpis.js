@@ -32,7 +32,7 @@ export function createKpis(view) {
   }
 
   function table(current, previous, change) {
-    return el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": t("store.kpi.title") },
+    return el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": t("store.region", { title: t("store.kpi.title") }) },
       el("table", { class: "store-all" },
         el("thead", null, el("tr", null,
           el("th", { scope: "col" }, t("store.kpi.figure")),

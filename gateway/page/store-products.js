@@ -30,7 +30,7 @@ export function createProducts(view) {
     }
     const cut = products.length >= limit && limit < MOST;
     replace(body,
-      el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": t("store.products.region") },
+      el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": t("store.region", { title: t("store.products.title") }) },
         el("table", null,
           el("thead", null, el("tr", null,
             el("th", { scope: "col" }, t("store.products.name")),

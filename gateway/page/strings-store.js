@@ -126,7 +126,7 @@ export const strings = {
     "store.channels.salesShare": "Share of sales",
     // Table of stores
     "store.table.title": "Stores compared",
-    "store.table.region": "Table of stores, scrolls sideways",
+    "store.region": "Table: {title}",
     "store.table.filter": "Filter stores",
     "store.table.filterHint": "Name, id or city",
     "store.table.store": "Store",
@@ -153,7 +153,6 @@ export const strings = {
     "store.products.stock": "Stock",
     "store.products.gross": "Gross profit",
     "store.products.rate": "Rate",
-    "store.products.region": "Table of products, scrolls sideways",
   },
   zh: {
     "store.heading": "门店",
@@ -272,7 +271,7 @@ export const strings = {
     "store.channels.orderShare": "订单占比",
     "store.channels.salesShare": "销售额占比",
     "store.table.title": "门店对比",
-    "store.table.region": "门店表格，可左右滚动",
+    "store.region": "表格：{title}",
     "store.table.filter": "筛选门店",
     "store.table.filterHint": "名称、编号或城市",
     "store.table.store": "门店",
@@ -298,6 +297,5 @@ export const strings = {
     "store.products.stock": "库存",
     "store.products.gross": "毛利",
     "store.products.rate": "毛利率",
-    "store.products.region": "商品表格，可左右滚动",
   },
 };
