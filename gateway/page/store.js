@@ -130,11 +130,10 @@ export function openStoreView({ panel, api, viewer, status = null }) {
 
   // ---- What is asked
 
-  function path(where, more = {}, { stores: named = true, from = true } = {}) {
+  function path(where, more = {}, { stores: named = true, days = view.days } = {}) {
     const parts = [];
     if (named && view.selection.stores !== null) parts.push(`stores=${nameAll(view.selection.stores)}`);
-    if (view.days && from) parts.push(`from=${view.days.from}`);
-    if (view.days) parts.push(`to=${view.days.to}`);
+    for (const [name, value] of Object.entries(days ?? {})) parts.push(`${name}=${value}`);
     for (const [name, value] of Object.entries(more)) if (value !== null) parts.push(`${name}=${encodeURIComponent(value)}`);
     return parts.length === 0 ? where : `${where}?${parts.join("&")}`;
   }
@@ -208,6 +207,7 @@ export function openStoreView({ panel, api, viewer, status = null }) {
     view.selection = next;
     bar.follow();
     const gone = takeStores();
+    keep(false);
     loadCards({ gone });
   }
 
