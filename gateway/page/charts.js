@@ -31,8 +31,8 @@ const MARK_REACH = 8;
  * - `stacked`: areas one upon another, the first at the bottom.
  * - `x`: "time" (default; seconds since 1970, shown in local time) or "day" (texts such as 2026-03-07).
  * - `window`: width of the x axis in seconds, ending at the last point; without it, what the data span.
+ * - `least`, `most`: fixed ends of the y axis; `log`: a logarithmic one; `steps`: what its labels may be apart.
  * - `format(v)`: a value in legend and table; `axis(v)`: at the axis (default: the same).
- * - `least`, `most`: ends of the y axis that hold whatever the data are; `log`: a logarithmic y axis.
  * - `height`: in pixels, 180; `group`: charts of one group share the cursor.
  *
  * Answers `{set(xs, columns, marks), destroy()}`: `columns` are the values of each series (null: not known), `marks`
@@ -51,7 +51,7 @@ export function lineChart(host, options) {
   const summary = el("summary");
   const table = el("div", { class: "scroll", role: "region", tabindex: "0" });
   const more = el("details", { class: "chart-table", on: { toggle: () => drawTable() } }, summary, table);
-  replace(host, canvas, empty, legend, el("div", { class: "chart-foot" }, when, more));
+  replace(host, el("div", { class: "chart" }, canvas, when, empty), el("div", { class: "chart-foot" }, legend, more));
   let xs = [];
   let columns = series.map(() => []);
   let marks = [];
@@ -223,7 +223,7 @@ function settings(options, { width, height, format, marks, onCursor }) {
         distr: log ? 3 : 1,
         range: (_, from, to) => {
           const low = log ? Math.max(from ?? 0.1, 0.01) : (from ?? 0);
-          const high = to ?? (log ? 100 : 1);
+          const high = to || (log ? 100 : 1);
           if (log) return [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(Math.max(high, low * 10)))];
           const [bottom, top] = uPlot.rangeNum(least === null ? Math.min(low, 0) : Math.min(least, low), Math.max(high, most ?? high), 0.05, true);
           return [least ?? bottom, most ?? (top > (least ?? bottom) ? top : bottom + 1)];
@@ -240,6 +240,7 @@ function settings(options, { width, height, format, marks, onCursor }) {
       },
       {
         stroke: text, font, gap: 4, space: 32, grid: { stroke: faint, width: 1 }, ticks: { show: false },
+        incrs: options.steps,
         values: (_, splits) => splits.map((value) => (value === null ? "" : axis(value))),
         size: (plot, values) => {
           if (!values) return 40;

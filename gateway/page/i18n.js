@@ -151,8 +151,8 @@ export function millis(value) {
 
 const STEPS = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000], ["second", 1000]];
 
-/** A length of time in words, of its two largest units: `2 hours 5 minutes`, `2小时5分钟`. */
-export function duration(value) {
+/** A length of time in words, of its two largest units: `2 hours 5 minutes`, `2小时5分钟`; `style` "short": `2 hrs, 5 mins`. */
+export function duration(value, style = "long") {
   if (!known(value)) return NOTHING;
   let left = Math.max(0, Math.round(value / 1000) * 1000);
   const at = STEPS.findIndex(([, size]) => left >= size);
@@ -160,7 +160,7 @@ export function duration(value) {
   for (const [unit, size] of STEPS.slice(at < 0 ? 3 : at, at < 0 ? 4 : at + 2)) {
     const count = Math.floor(left / size);
     left -= count * size;
-    if (count > 0 || parts.length === 0) parts.push(numbers({ style: "unit", unit, unitDisplay: "long" }).format(count));
+    if (count > 0 || parts.length === 0) parts.push(numbers({ style: "unit", unit, unitDisplay: style }).format(count));
   }
   return parts.join(current === "zh" ? "" : " ");
 }

@@ -38,8 +38,8 @@ export function openCharts({ host }) {
     format: (value) => number(value, 2), axis: (value) => number(value, 1),
   });
   const lag = add("lag", {
-    series: [{ label: () => t("chart.lag.line"), colour: "--c2" }], least: 0, most: 60,
-    format: (value) => duration(value === null ? null : value * 1000), axis: (value) => duration(value * 1000),
+    series: [{ label: () => t("chart.lag.line"), colour: "--c2" }], least: 0, steps: [1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 43_200, 86_400],
+    format: (value) => duration(value === null ? null : value * 1000), axis: (value) => duration(value * 1000, "short"),
   });
 
   return {

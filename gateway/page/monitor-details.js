@@ -51,7 +51,7 @@ function hit(status) {
     el("div", { class: "columns" },
       table(t("detail.hit.levels"), [[t("level.outcome")], [t("level.share"), true], [""], [t("level.requests"), true]],
         (status.levels ?? []).map((level) => [
-          el("span", null, el("b", null, t(`outcome.${level.outcome}`)), " ", el("span", { class: "muted" }, t(`outcome.${level.outcome}.words`))),
+          el("span", null, el("b", null, t(`outcome.${level.outcome}`)), " ", el("span", { class: "muted wide-only" }, t(`outcome.${level.outcome}.words`))),
           percent(level.percent), el("span", { class: "level-bar" }, meter((level.percent ?? 0) / most)), number(level.requests)])),
       el("div", null, el("h4", null, t("detail.hit.events")),
         events.length === 0 ? words("events.none") : el("ul", { class: "short-events" }, events.map((event) => el("li", null,

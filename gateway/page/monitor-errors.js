@@ -14,7 +14,7 @@ export function drawErrors(host, status, hour) {
     return;
   }
   const evicted = hour.evictions.reduce((total, count) => total + (count ?? 0), 0);
-  const count = (value, level = "watch") => (value > 0 ? el("span", { class: "count" }, number(value), " ", badge(level)) : number(value));
+  const count = (value, level = "watch") => (value > 0 ? el("span", { class: "count" }, number(value), level !== "none" && badge(level)) : number(value));
   patch(host,
     facts([
       ...COUNTS.map((name) => [t(`errors.${name}`), count(errors[name], name === "panics" ? "bad" : name === "slow" ? "none" : "watch")]),

@@ -15,8 +15,9 @@ export function eventText(event) {
   for (const [name, value] of Object.entries(event.params ?? {})) {
     params[name] = name === "from" || name === "to" ? percent(value) : typeof value === "number" ? number(value) : (value ?? t("unknown"));
   }
-  const by = event.params?.by ? t("event.by", { by: event.params.by }) : "";
-  return t(key, params).replace(/\{by\}/, by).replace(/ ?\{\w+\}/g, "");
+  params.by = event.params?.by ? t("event.by", { by: event.params.by }) : "";
+  // What the gateway left out is left out here too.
+  return t(key, params).replace(/ ?\{\w+\}/g, "");
 }
 
 /** Draws the events into `host`. */

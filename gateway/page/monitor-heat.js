@@ -5,7 +5,7 @@ import { ago, dateTime, day, duration, has, language, number, t } from "./i18n.j
 import { badge } from "./parts.js";
 
 /** Rows at first and with every "show more": enough for the hottest, few enough to draw at once. */
-const ROWS = 50;
+const ROWS = matchMedia("(max-width: 800px)").matches ? 20 : 50;
 const STATES = { warm: "good", partly: "watch", stale: "watch", cold: "bad" };
 
 /** Opens the grid in `host`; answers `{draw(days, stores, now)}`. */
@@ -118,14 +118,14 @@ function header(days, names) {
   const shows = (at) => (days.length - 1 - at) % 7 === 0;
   return el("div", { role: "row", class: "heat-row heat-head", key: "head" },
     el("div", { role: "columnheader", class: "heat-name" }, t("heat.store")),
-    days.map((text, at) => el("div", { role: "columnheader", class: "heat-day", "aria-label": names[at] },
+    days.map((text, at) => el("div", { role: "columnheader", class: "heat-day" }, el("i", { class: "sr" }, names[at]),
       shows(at) && el("span", { "aria-hidden": "true" }, day(text, "short")))),
     el("div", { role: "columnheader", class: "heat-why" }, t("heat.why")));
 }
 
 function row(store, why, names) {
   const letters = [...(store.days ?? "")];
-  return el("div", { role: "row", class: "heat-row", key: store.store_id },
+  return el("div", { role: "row", class: "heat-row", key: store.store_id, dataset: { state: store.state } },
     el("div", { role: "rowheader", class: "heat-name" },
       el("span", { class: "muted" }, `${number(store.rank)}.`), el("span", { class: "heat-label" }, store.name || store.store_id),
       el("span", { class: "muted heat-id" }, store.store_id)),

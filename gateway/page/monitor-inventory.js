@@ -36,8 +36,13 @@ export function openInventory({ host, api }) {
   }
 
   async function load() {
-    asking = true;
     asked = Date.now();
+    if (status?.redis?.state === "offline") {
+      failed = { status: 503 };
+      redraw();
+      return;
+    }
+    asking = true;
     try {
       data = await read(api);
       failed = null;

@@ -16,8 +16,10 @@ export function problems(status) {
   const found = [];
   /** Adds one; `params` fill its texts, `more` its other fields. */
   const add = (kind, level, params = {}, more = {}) => found.push({
+    // Commands are for who can give them.
+    commands: status.viewer?.operator === false ? [] : (more.commands ?? []),
     kind, level, title: t(`problem.${kind}`, params), why: more.why ?? t(`problem.${kind}.why`, params),
-    next: more.next ?? t(`problem.${kind}.next`, params), commands: more.commands ?? [], target: more.target ?? null,
+    next: more.next ?? t(`problem.${kind}.next`, params), target: more.target ?? null,
   });
   ofRedis(status, add);
   ofDatabase(status, add);

@@ -27,14 +27,17 @@ export function openVerdict({ host, onShow }) {
 function heading(found) {
   if (found.length === 0) return t("verdict.good");
   const bad = found.filter((problem) => problem.level === "bad").length;
-  return bad > 0 ? t("verdict.bad", { n: bad }) : t("verdict.watch", { n: found.length });
+  const watch = found.length - bad;
+  if (bad === 0) return t("verdict.watch", { n: watch });
+  return t("verdict.bad", { n: bad }) + (watch > 0 ? t("verdict.and", { n: watch }) : "");
 }
 
 /** One sentence of figures that holds whatever the state is. */
 function sums(status) {
   const warmer = activeWarmer(status);
   const stores = warmer?.stores ?? status.data?.stores;
-  const parts = [t("verdict.hits", { hit: percent(status.requests?.hit_percent) })];
+  const hit = status.requests?.hit_percent ?? null;
+  const parts = hit === null ? [] : [t("verdict.hits", { hit: percent(hit) })];
   if (warmer) parts.push(t("verdict.warm", { ready: number(warmer.stores_ready), stores: number(stores) }));
   else if (status.redis?.kind === "memory") parts.push(t("verdict.memory", { stores: number(stores) }));
   if (status.data?.last_day) parts.push(t("verdict.data", { day: day(status.data.last_day) }));

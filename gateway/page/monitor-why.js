@@ -41,7 +41,8 @@ export function causes(status) {
     if (warmer?.paused) say("paused", t("why.paused", { since: duration(now - warmer.paused.since) }));
   }
   const evicted = last(recent, ["evictions"]);
-  if (evicted) say("evicted", t("why.evicted", { n: evicted.params?.count ?? 0, ...since(evicted, now) }));
+  // What was evicted before the cache was lost as a whole explains nothing any more.
+  if (evicted && evicted.at > (restarted ?? emptied ?? { at: 0 }).at) say("evicted", t("why.evicted", { n: evicted.params?.count ?? 0, ...since(evicted, now) }));
   const begun = last(recent, ["gateway_started"]);
   if (begun && !found.length && now - begun.at < 600_000) say("started", t("why.started", since(begun, now)));
   return found;
@@ -61,7 +62,7 @@ export function explainHits(status) {
   const found = level === "good" && !fell ? recovered(status) : causes(status).map((cause) => cause.text);
   sentences.push(...found);
   const progress = warmProgress(status);
-  if (progress) sentences.push(progress);
+  if (progress && (level !== "good" || found.length > 0)) sentences.push(progress);
   if (level !== "good" && found.length === 0) sentences.push(t("why.unknown"));
   return sentences;
 }

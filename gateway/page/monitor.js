@@ -76,10 +76,15 @@ function assemble(panel, api, onShow) {
   const chartsHost = el("div", { class: "charts" });
   const bodies = {};
   const add = (id, hint = null) => card({ id, title: `${id}.title`, hint, body: (bodies[id] = el("div", { class: "body" })) });
+  const events = add("events");
+  // It scrolls within itself on wide screens, so the keyboard must reach it.
+  for (const [name, value] of Object.entries({ role: "region", tabindex: "0", "data-t-label": "events.title", "aria-label": t("events.title") })) {
+    bodies.events.setAttribute(name, value);
+  }
   replace(panel, verdictHost, tilesHost,
     el("div", { class: "halves" },
-      el("div", { class: "stack" }, chartsHost, add("heat", "heat.hint"), add("warmers")),
-      el("div", { class: "stack" }, add("events"), add("hot", "hot.hint"), add("errors"))));
+      el("div", { class: "stack" }, chartsHost, add("warmers"), add("heat", "heat.hint")),
+      el("div", { class: "stack" }, events, add("hot", "hot.hint"), add("errors"))));
   return {
     verdict: openVerdict({ host: verdictHost, onShow }),
     tiles: openTiles({ host: tilesHost }),

@@ -37,9 +37,10 @@ export function commands(lines) {
   return el("ul", { class: "commands" }, lines.map((line) => el("li", null, el("code", null, line))));
 }
 
-/** A table that scrolls in a region of its own: `columns` `[[heading, isNumber], …]`, `rows` lists of cells. */
+/** A table that scrolls in a region of its own: `columns` `[[heading, isNumber], …]` ("" for one of bars), `rows` lists of cells. */
 export function table(label, columns, rows) {
-  const head = columns.map(([heading, numeric]) => el("th", { scope: "col", class: numeric ? "number" : null }, heading));
+  const head = columns.map(([heading, numeric]) => (heading === ""
+    ? el("td") : el("th", { scope: "col", class: numeric ? "number" : null }, heading)));
   const body = rows.map((cells) => el("tr", null, cells.map((cell, at) => (at === 0
     ? el("th", { scope: "row" }, cell) : el("td", { class: columns[at][1] ? "number" : null }, cell)))));
   return el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": label },

@@ -14,6 +14,7 @@ export function createBar(view) {
   const root = el("div", { class: "store-bar" });
   const dialogs = el("div");
   const pick = el("button", { type: "button", id: "store-pick-open", class: "store-pick-open", "aria-haspopup": "dialog", on: { click: openPicker } });
+  const all = el("button", { type: "button", class: "quiet store-all-again", on: { click: chooseAll } });
   const range = el("div", { class: "store-range" });
   const custom = createCustom(view, () => {
     open = false;
@@ -23,7 +24,7 @@ export function createBar(view) {
   const shown = el("p", { class: "store-shown" });
   const told = el("div", { class: "store-told" });
   root.append(
-    el("div", { class: "store-controls" }, pick, range, refresh),
+    el("div", { class: "store-controls" }, pick, all, range, refresh),
     custom.root, shown, told, dialogs);
   // The fields may be open before other days are chosen with them.
   let open = view.selection.range.from !== undefined;
@@ -34,6 +35,12 @@ export function createBar(view) {
     });
   }
 
+  function chooseAll() {
+    view.choose({ stores: null });
+    // The button is gone now.
+    pick.focus();
+  }
+
   async function askFresh() {
     refresh.disabled = true;
     setText(refresh, t("store.refreshing"));
@@ -41,13 +48,13 @@ export function createBar(view) {
     try {
       const { requested_at: at } = await view.api.post("/v1/refresh", view.wish());
       words = t("store.refreshed", { time: time(at) });
-      view.reload({ fresh: true });
     } catch (error) {
       words = t("store.refreshFailed", { why: error.detail ?? error.title ?? error.message });
     }
     refresh.disabled = false;
-    tell(words);
-    render();
+    setText(refresh, t("store.refresh"));
+    // Even if the warmer can't be told: what it has done by itself since is worth asking for.
+    view.reload({ fresh: true, words });
   }
 
   /** A sentence below the bar until the next one, also read out. */
@@ -58,6 +65,8 @@ export function createBar(view) {
 
   function render() {
     const { range: chosen, stores } = view.selection;
+    all.hidden = stores === null;
+    setText(all, t("store.allAgain"));
     replace(pick, el("span", { class: "store-pick-label" }, t("store.choose")), " ", el("b", null, storesText(view)),
       el("span", { class: "store-caret", "aria-hidden": "true" }, "▾"));
     pick.disabled = view.directory.length === 0;
@@ -72,7 +81,7 @@ export function createBar(view) {
     const { days } = view;
     const n = days && countDays(days.from, days.to);
     replace(shown, days && t("store.shown", {
-      stores: stores === null ? t("store.all", { n: view.directory.length }) : t("store.some", { n: stores.length }),
+      stores: storesText(view),
       from: day(days.from), to: day(days.to), days: t("store.days", { n }),
     }), days && !chosen.from && el("span", { class: "muted" }, ` ${t("store.range.note", { day: day(view.lastDay) })}`));
   }

@@ -91,6 +91,7 @@ export function createCard(view, { name, title, path, draw, csv = null, onAnswer
 
   function drawError() {
     const { title: short, detail, errors = [], requestId } = card.error;
+    setText(note, "");
     replace(body, el("div", { class: "store-error" },
       el("p", { class: "store-error-title" }, el("span", { "aria-hidden": "true" }, "⚠ "), t("store.failed")),
       el("p", null, shortText(card.error.status, short), detail ? `: ${detail}` : ""),

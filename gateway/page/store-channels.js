@@ -28,7 +28,7 @@ export function createChannels(view) {
       return;
     }
     replace(body,
-      el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": t("store.channels.title") },
+      el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": t("store.region", { title: t("store.channels.title") }) },
         el("table", null,
           el("thead", null, el("tr", null,
             el("th", { scope: "col" }, t("store.channels.name")),

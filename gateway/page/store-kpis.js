@@ -32,7 +32,7 @@ export function createKpis(view) {
   }
 
   function table(current, previous, change) {
-    return el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": t("store.kpi.title") },
+    return el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": t("store.region", { title: t("store.kpi.title") }) },
       el("table", { class: "store-all" },
         el("thead", null, el("tr", null,
           el("th", { scope: "col" }, t("store.kpi.figure")),
@@ -41,7 +41,7 @@ export function createKpis(view) {
           el("th", { scope: "row" }, figureName(name)),
           el("td", { class: "number" }, figureText(name, current[name])),
           el("td", { class: "number" }, figureText(name, previous[name])),
-          el("td", { class: "number" }, name in change ? mark(name, previous, change) : t("store.none")))))));
+          el("td", { class: "number" }, (name in change && mark(name, previous, change)) || t("store.none")))))));
   }
 
   // The figures themselves stay; which of them is pressed follows the trend.
@@ -59,8 +59,5 @@ export function createKpis(view) {
 
 /** A percentage of nothing, or of a loss, would say something wrong: then there is only what it was before. */
 function mark(name, previous, change) {
-  if (FIGURES[name].kind !== "rate" && previous[name] <= 0) {
-    return el("span", { class: "muted" }, t("store.kpi.nothingBefore"));
-  }
-  return changeMark(name, change[name]);
+  return FIGURES[name].kind !== "rate" && previous[name] <= 0 ? null : changeMark(name, change[name]);
 }

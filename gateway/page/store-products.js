@@ -30,7 +30,7 @@ export function createProducts(view) {
     }
     const cut = products.length >= limit && limit < MOST;
     replace(body,
-      el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": t("store.products.region") },
+      el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": t("store.region", { title: t("store.products.title") }) },
         el("table", null,
           el("thead", null, el("tr", null,
             el("th", { scope: "col" }, t("store.products.name")),
@@ -42,7 +42,8 @@ export function createProducts(view) {
 
   const row = (one) => el("tr", null,
     el("th", { scope: "row" }, el("bdi", { class: "store-product" }, productName(one)), " ",
-      el("span", { class: "store-from muted" }, el("bdi", null, view.label(one.store_id)), one.category1 && [" · ", el("bdi", null, one.category1)])),
+      el("span", { class: "store-from muted" }, !view.isSingle() && el("bdi", null, view.label(one.store_id)),
+        !view.isSingle() && one.category1 && " · ", one.category1 && el("bdi", null, one.category1))),
     el("td", { class: "number" }, number(one.units)),
     el("td", { class: "number" }, money(one.sales)),
     el("td", { class: "number", dataset: { verdict: one.profit < 0 ? "worse" : "same" } }, money(one.profit)),

@@ -46,7 +46,7 @@ export function createStandout(view, { table, todo }) {
   function ofStore(kind, store, key, say) {
     const name = el("bdi", null, view.label(store.store_id));
     const compare = view.isSingle() ? null : el("button", {
-      type: "button", class: "store-out-all", "aria-label": t("store.out.allOf", { kind: t(`store.out.${kind}`) }),
+      type: "button", class: "store-out-all", "aria-label": t("store.out.allOf", { kind: title(kind) }),
       on: { click: () => table.showBy(key) },
     }, t("store.out.all"));
     return item(kind, compare,
@@ -69,8 +69,10 @@ export function createStandout(view, { table, todo }) {
 
   const jump = (kind, say, go) => item(kind, null, el("button", { type: "button", class: "store-link", on: { click: go } }, say));
 
+  const title = (kind) => t(view.isSingle() && ["margin", "sales"].includes(kind) ? `store.out.${kind}.single` : `store.out.${kind}`);
+
   const item = (kind, tool, ...content) => el("li", { dataset: { kind } },
-    el("p", { class: "store-out-head" }, el("span", null, t(`store.out.${kind}`)), tool), el("p", null, content));
+    el("p", { class: "store-out-head" }, el("span", null, title(kind)), tool), el("p", null, content));
 
   return { root, render };
 }

@@ -51,7 +51,7 @@ export function createTable(view) {
   function draw(body) {
     setText(label, t("store.table.filter"));
     filter.placeholder = t("store.table.filterHint");
-    region.setAttribute("aria-label", t("store.table.region"));
+    region.setAttribute("aria-label", t("store.region", { title: t("store.table.title") }));
     setText(hint, t("store.table.hint"));
     if (region.parentNode !== body) replace(body, region, rest, hint);
     drawHead();

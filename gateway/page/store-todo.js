@@ -16,10 +16,18 @@ export function createTodo(view) {
 
   const card = createCard(view, {
     name: "todo", title: "store.do.title", draw,
-    // Without `from`: rules that look back two weeks see nothing in a range of seven days, so the 30 days up to the last one
-    // chosen are judged, whatever the range; and that is what the gateway has ready.
-    path: () => view.path("/v1/diagnosis", {}, { from: false }),
+    path: () => view.path("/v1/diagnosis", {}, { days: judged() }),
   });
+
+  /**
+   * Without `from`: rules that look back two weeks see nothing in a range of seven days, so the 30 days up to the last one
+   * chosen are judged, whatever the range; and that is what the gateway has ready. Its 30 days end on the last day with
+   * data, so a later one is not named, from which they would be too far.
+   */
+  function judged() {
+    const { days, lastDay } = view;
+    return days && { to: lastDay !== null && lastDay < days.to ? lastDay : days.to };
+  }
 
   function draw(body, { data }) {
     replace(card.note, data.as_of && t("store.do.asOf", { day: day(data.as_of) }));

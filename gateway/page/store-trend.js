@@ -2,7 +2,7 @@
 
 import { lineChart } from "./charts.js";
 import { el, replace } from "./dom.js";
-import { compact, percent, t } from "./i18n.js";
+import { compact, number, percent, t } from "./i18n.js";
 import { choice, createCard } from "./store-card.js";
 import { FIGURES, figureName, figureText } from "./store-figures.js";
 
@@ -43,7 +43,10 @@ export function createTrend(view) {
   }
 
   const figure = () => view.trendFigure();
-  const axis = (value) => (FIGURES[figure()].kind === "rate" ? percent(value, 1) : compact(value));
+  const axis = (value) => {
+    if (FIGURES[figure()].kind === "rate") return percent(value, 1);
+    return Math.abs(value) < 100 ? number(value, 2) : compact(value);
+  };
 
   function drawTools() {
     const select = el("select", { id: "store-trend-figure", on: { change: () => view.setTrendFigure(select.value) } },

@@ -37,6 +37,7 @@ export function openStoreView({ panel, api, viewer, status = null }) {
   // Until the list of stores is here, and whether browsers' copies are too old for what is asked now.
   let starting = true;
   let fresh = false;
+  let words = null;
   let wasLoading = true;
 
   const stores = createCard(view, {
@@ -58,6 +59,7 @@ export function openStoreView({ panel, api, viewer, status = null }) {
   /** The list of stores first, since days are counted back from their last one; then all cards at once. */
   function reload(options = {}) {
     fresh = options.fresh ?? false;
+    words = options.words ?? null;
     starting = true;
     for (const card of cards) card.stop();
     stores.load({ fresh });
@@ -69,7 +71,7 @@ export function openStoreView({ panel, api, viewer, status = null }) {
     const gone = takeStores();
     keep(false);
     drawNews();
-    loadCards({ gone });
+    loadCards({ gone, words });
   }
 
   function takeStores() {
@@ -84,12 +86,12 @@ export function openStoreView({ panel, api, viewer, status = null }) {
     return gone;
   }
 
-  function loadCards({ gone = [] } = {}) {
+  function loadCards({ gone = [], words = null } = {}) {
     settleDays();
     const empty = view.directory.length === 0;
     replace(content, empty ? stores.root : cards.map((card) => card.root));
     bar.render();
-    bar.tell(gone.length > 0 && goneText(gone), !writeHash(view.selection).complete && t("store.tooLong"));
+    bar.tell(words, gone.length > 0 && goneText(gone), !writeHash(view.selection).complete && t("store.tooLong"));
     if (empty) {
       changed();
       return;
@@ -128,11 +130,10 @@ export function openStoreView({ panel, api, viewer, status = null }) {
 
   // ---- What is asked
 
-  function path(where, more = {}, { stores: named = true, from = true } = {}) {
+  function path(where, more = {}, { stores: named = true, days = view.days } = {}) {
     const parts = [];
     if (named && view.selection.stores !== null) parts.push(`stores=${nameAll(view.selection.stores)}`);
-    if (view.days && from) parts.push(`from=${view.days.from}`);
-    if (view.days) parts.push(`to=${view.days.to}`);
+    for (const [name, value] of Object.entries(days ?? {})) parts.push(`${name}=${value}`);
     for (const [name, value] of Object.entries(more)) if (value !== null) parts.push(`${name}=${encodeURIComponent(value)}`);
     return parts.length === 0 ? where : `${where}?${parts.join("&")}`;
   }
@@ -206,6 +207,7 @@ export function openStoreView({ panel, api, viewer, status = null }) {
     view.selection = next;
     bar.follow();
     const gone = takeStores();
+    keep(false);
     loadCards({ gone });
   }
 
