@@ -58,7 +58,8 @@ impl Streaming {
     /// The next event; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
         let begin = if self.sent.is_none() { format!("retry: {RETRY_MS}\n") } else { String::new() };
-        if self.sent.is_some() {
+        // The first look is on its way.
+        if self.sent.is_some() || *self.looks.borrow_and_update() == 0 {
             self.looks.changed().await.ok()?;
             if self.front.is_stopping() || !Arc::ptr_eq(&self.access, &self.front.access()) {
                 return None;

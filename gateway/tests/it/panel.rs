@@ -187,8 +187,8 @@ async fn redis_that_goes_and_comes_back_is_told_as_it_happens() {
     let database = PostgresServer::shared().await.fresh_database().await;
     let source = fixture::postgres(&database).await;
     let mut redis = RedisServer::start().await;
+    fixture::warm(&source, &fixture::levels(fixture::redis(&redis.url()))).await;
     let levels = fixture::levels(fixture::guarded_redis(&redis.url()));
-    fixture::warm(&source, &levels).await;
     let gateway = Gateway::start_as(source, levels, AccessLog::off(), fixture::settings()).await;
     let mut events = Events::open(&gateway.address, &[]).await;
     let mut until = async |state: &str| {
