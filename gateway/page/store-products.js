@@ -32,9 +32,10 @@ export function createProducts(view) {
     replace(body,
       el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": t("store.region", { title: t("store.products.title") }) },
         el("table", null,
+          // Profit first: a phone has room for two columns.
           el("thead", null, el("tr", null,
             el("th", { scope: "col" }, t("store.products.name")),
-            [t("metric.units"), t("metric.sales"), t("store.products.gross"), t("store.products.rate"), t("store.products.stock")]
+            [t("store.products.gross"), t("store.products.rate"), t("metric.sales"), t("metric.units"), t("store.products.stock")]
               .map((text) => el("th", { scope: "col", class: "number" }, text)))),
           el("tbody", null, products.map(row)))),
       cut && el("p", { class: "store-more" }, el("button", { type: "button", on: { click: more } }, t("store.products.more", { n: MOST }))));
@@ -44,10 +45,10 @@ export function createProducts(view) {
     el("th", { scope: "row" }, el("bdi", { class: "store-product" }, productName(one)), " ",
       el("span", { class: "store-from muted" }, !view.isSingle() && el("bdi", null, view.label(one.store_id)),
         !view.isSingle() && one.category1 && " · ", one.category1 && el("bdi", null, one.category1))),
-    el("td", { class: "number" }, number(one.units)),
-    el("td", { class: "number" }, money(one.sales)),
     el("td", { class: "number", dataset: { verdict: one.profit < 0 ? "worse" : "same" } }, money(one.profit)),
     el("td", { class: "number", dataset: { verdict: one.profit_rate < 0 ? "worse" : "same" } }, rateText(one.profit_rate)),
+    el("td", { class: "number" }, money(one.sales)),
+    el("td", { class: "number" }, number(one.units)),
     el("td", { class: "number" }, number(one.stock)));
 
   function more() {
