@@ -293,8 +293,12 @@ pub(crate) fn json_response<T: serde::Serialize>(
 ///
 /// # Errors
 /// 503 if as many streams are open as may be.
-pub(crate) fn stream(front: &Front, caller: Caller<'_>) -> Result<Response<ResponseBody>, Problem> {
-    stream::open(front, View::of(caller))
+pub(crate) fn stream(
+    front: &Front,
+    caller: Caller<'_>,
+    request: &HeaderMap,
+) -> Result<Response<ResponseBody>, Problem> {
+    stream::open(front, View::of(caller), negotiate::takes_gzip(request))
 }
 
 /// Looks for as long as this is polled: every [`INTERVAL`], and as soon as what matters most changes.

@@ -111,7 +111,7 @@ fn at_once<'a>(
         // As far as it is known, also while nothing is ready yet.
         no_parameters(uri.query())?;
         return answered(if path == panel::STREAM {
-            panel::stream(front, caller)?
+            panel::stream(front, caller, request.headers())?
         } else {
             panel::answer(front, caller, request.headers())?
         });

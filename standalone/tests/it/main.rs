@@ -4,6 +4,7 @@
 mod alerts;
 mod listening;
 mod names;
+mod page;
 #[path = "../../examples/reference/pages.rs"]
 mod pages;
 mod reference;
