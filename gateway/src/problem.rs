@@ -7,6 +7,7 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::answers::parameters::{ParameterError, ParametersError};
+use shared::cache::{CacheError, CacheErrorKind};
 use shared::entry::EncodeError;
 use shared::model::AskError;
 use shared::model::query::MAX_DAYS;
@@ -243,6 +244,16 @@ impl Problem {
     pub fn starting() -> Self {
         let detail = "the data are being made ready; try again in a moment";
         Self { retry_after: Some(2), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// What the cache was asked about its entries, it did not say.
+    #[must_use]
+    pub fn cache(error: &CacheError) -> Self {
+        if error.kind() == CacheErrorKind::Denied {
+            let detail = "this gateway's user of Redis may not look at entries; grant what it needs (warmer setup redis --apply)";
+            return Self { retry_after: Some(60), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) };
+        }
+        Self::cache_away()
     }
 
     /// What only the cache knows is not known.

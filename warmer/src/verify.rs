@@ -19,12 +19,21 @@ const OTHER_FILES: usize = 128;
 type Command = (&'static str, Option<&'static [&'static str]>);
 
 /// What a gateway's user must be allowed.
-const READS: [Command; 3] = [("get", Some(&[])), ("mget", Some(&[])), ("hgetall", Some(&[]))];
+const READS: [Command; 8] = [
+    ("get", Some(&[])),
+    ("mget", Some(&[])),
+    ("hgetall", Some(&[])),
+    ("strlen", Some(&[])),
+    ("hstrlen", Some(&["f"])),
+    ("hkeys", Some(&[])),
+    ("pttl", Some(&[])),
+    ("getrange", Some(&["0", "1"])),
+];
 /// What it must not be.
 const WRITES: [Command; 4] =
     [("set", Some(&["x"])), ("unlink", Some(&[])), ("hset", Some(&["f", "x"])), ("expire", Some(&["1"]))];
 /// What the warmer's user must be allowed, besides what a gateway's is.
-const WARMS: [Command; 16] = [
+const WARMS: [Command; 15] = [
     ("set", Some(&["x"])),
     ("unlink", Some(&[])),
     ("hset", Some(&["f", "x"])),
@@ -35,7 +44,6 @@ const WARMS: [Command; 16] = [
     ("lpop", Some(&[])),
     ("incr", Some(&[])),
     ("hlen", Some(&[])),
-    ("pttl", Some(&[])),
     ("watch", Some(&[])),
     ("scan", None),
     ("multi", None),

@@ -76,7 +76,7 @@ pub(super) async fn of(
             [levels.keys().day_cells(id), levels.keys().product_cells(id)]
         })
         .collect();
-    let fields = levels.cache().field_names(&keys).await.map_err(|_| Problem::cache_away())?;
+    let fields = levels.cache().field_names(&keys).await.map_err(|error| Problem::cache(&error))?;
     let ids: Vec<String> = page.stores.iter().map(|store| store.info.store_id.clone()).collect();
     let fresh = levels.read_fresh(&ids).await;
     let causes = Causes::read(levels, operator).await?;

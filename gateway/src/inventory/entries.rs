@@ -140,7 +140,7 @@ pub(super) async fn of(
         candidates.extend(answers.filter(|candidate| wants(candidate.level)));
     }
     let keys: Vec<String> = candidates.iter().map(|candidate| candidate.key.clone()).collect();
-    let outlines = levels.cache().outlines(&keys).await.map_err(|_| Problem::cache_away())?;
+    let outlines = levels.cache().outlines(&keys).await.map_err(|error| Problem::cache(&error))?;
     let there = candidates.into_iter().zip(outlines);
     rows.extend(there.filter_map(|(candidate, outline)| Some(candidate.row(levels, &outline?, now))));
     rows.sort_by(|a, b| (a.level, &a.key, &a.field).cmp(&(b.level, &b.key, &b.field)));
@@ -251,14 +251,14 @@ impl OfStore<'_> {
         let (cells, products) = (levels.keys().day_cells(id), levels.keys().product_cells(id));
         let hashes = [cells.clone(), products.clone()];
         let mut names =
-            levels.cache().field_names(&hashes).await.map_err(|_| Problem::cache_away())?.into_iter();
+            levels.cache().field_names(&hashes).await.map_err(|error| Problem::cache(&error))?.into_iter();
         let (of_days, of_products) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
         let slots: Vec<Slot> =
             of_days.iter().map(|day| Slot { key: cells.clone(), field: Some(day.clone()) }).collect();
         let fields: Vec<(String, String)> =
             of_products.iter().map(|day| (products.clone(), day.clone())).collect();
-        let lengths = levels.cache().field_lengths(&fields).await.map_err(|_| Problem::cache_away())?;
-        let left = levels.cache().time_left(&cells).await.map_err(|_| Problem::cache_away())?;
+        let lengths = levels.cache().field_lengths(&fields).await.map_err(|error| Problem::cache(&error))?;
+        let left = levels.cache().time_left(&cells).await.map_err(|error| Problem::cache(&error))?;
         let expires_in = left.map(|left| left.as_secs());
         let why = format!("kept: cells of all stores, {} days (cache.retention_days)", self.kept.cells);
         let row = |key: &str, field: String, kind: &'static str, bytes, computed_at, as_of| Row {

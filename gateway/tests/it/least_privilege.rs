@@ -77,6 +77,9 @@ async fn the_documented_rights_are_enough_and_no_more() {
     ] {
         assert_eq!(gateway.ok(path).await.header("x-cache"), rung, "{path}");
     }
+    for path in ["/v1/inventory", "/v1/inventory/days", "/v1/status"] {
+        gateway.ok(path).await;
+    }
     // With connections of its own: those of threads that end go with them.
     is_told_of_changes(guarded_source(&as_user), levels(fixture::guarded_redis(&url)), &mine).await;
     redis.flush_all().await;
