@@ -116,7 +116,10 @@ async fn run(cli: Cli, mut settings: Settings) -> anyhow::Result<ExitCode> {
         );
         front.open(app);
         println!("{}\n", report.text());
-        println!("Ready. Try:\n{}", examples(&format!("http://{address}"), &directory));
+        println!(
+            "Ready. Open http://{address}/ in a browser, or try:\n{}",
+            examples(&format!("http://{address}"), &directory)
+        );
         anyhow::Ok(())
     };
     tokio::select! {

@@ -23,6 +23,12 @@ fn table(front: &Front) -> Vec<Metric> {
     let mut table = vec![Metric::gauge("ready", "Whether requests are welcome: 1, else 0.", ready)];
     table.extend(of_requests(front.counters()));
     table.extend(of_connections(front.counters()));
+    let online = front.panel().clients().count() as f64;
+    table.push(Metric::gauge(
+        "users_online",
+        "Clients (tokens, else addresses) that asked for documents in the last 5 minutes.",
+        online,
+    ));
     if let Some(app) = front.app() {
         table.extend(of_compute(app));
         table.extend(of_near_cache(app));

@@ -66,7 +66,8 @@ impl Clients {
     }
 
     /// How many are there.
-    pub(super) fn count(&self) -> usize {
+    #[must_use]
+    pub fn count(&self) -> usize {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }

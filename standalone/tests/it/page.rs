@@ -5,8 +5,8 @@ mod place;
 use std::time::Duration;
 
 use gateway::auth::token;
-use shared::config::{Role, StoreScope, TokenSettings};
-use shared::keys::Keys;
+use shared::cache::RedisCache;
+use shared::config::{Role, Settings, StoreScope, TokenSettings};
 use testkit::{Browser, FaultKind, Page, Visitor};
 
 use place::{Shop, Size};
@@ -94,8 +94,9 @@ async fn redis_that_goes_turns_its_tile_red_and_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_cold_is_told_with_its_reason() {
     let shop = Shop::open(SMALL, Vec::new()).await;
-    let levels = shop.levels();
-    let keys = Keys::new(&shop.settings.prefix);
+    let mut settings = Settings::load(&[], &|_| None).unwrap();
+    settings.redis.url = shop.redis.url();
+    let levels = place::levels(&settings, RedisCache::connect(&settings.redis).unwrap());
     // Paused, so that the warmer does not make it good at once.
     let pause = shared::cache::levels::Pause {
         by: "eve@shop".to_owned(),
@@ -103,7 +104,7 @@ async fn what_is_cold_is_told_with_its_reason() {
         until: None,
         reason: Some("stocktaking".to_owned()),
     };
-    let gone = shared::cache::Write::Delete { key: keys.day_cells("1003") };
+    let gone = shared::cache::Write::Delete { key: levels.keys().day_cells("1003") };
     levels.cache().transact(vec![levels.write_pause(&pause).unwrap(), gone]).await.unwrap();
     let browser = Browser::start().await;
     let page = browser.page(&Visitor { language: "zh-CN", ..Visitor::default() }).await;

@@ -40,7 +40,6 @@ pub(crate) struct Size {
 /// A shop on real servers.
 pub(crate) struct Shop {
     pub(crate) redis: RedisServer,
-    pub(crate) settings: Settings,
     /// Warmer and gateway.
     _tasks: JoinSet<()>,
     _folder: TempDir,
@@ -48,7 +47,8 @@ pub(crate) struct Shop {
     pub(crate) origin: String,
 }
 
-fn levels(settings: &Settings, cache: RedisCache) -> Levels {
+/// The levels of a cache.
+pub(crate) fn levels(settings: &Settings, cache: RedisCache) -> Levels {
     let rules = settings.rules.fingerprint();
     let keys = Keys::new(&settings.prefix);
     Levels::new(Cache::Redis(cache), keys, rules, settings.ttl, settings.max_inflated)
@@ -81,12 +81,7 @@ impl Shop {
         })
         .await;
         let (stop, origin) = serve(&settings, &mut tasks).await;
-        Self { redis, settings, _tasks: tasks, _folder: folder, _stop: stop, origin }
-    }
-
-    /// Its cache, as the warmer has it.
-    pub(crate) fn levels(&self) -> Levels {
-        levels(&self.settings, RedisCache::connect(&self.settings.redis).unwrap())
+        Self { redis, _tasks: tasks, _folder: folder, _stop: stop, origin }
     }
 }
 
