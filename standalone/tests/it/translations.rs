@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// English page and its translation, from the root of the repository.
-const PAIRS: [(&str, &str); 3] = [
+const PAIRS: [(&str, &str); 4] = [
     ("README.md", "README.zh-CN.md"),
     ("docs/quickstart.md", "docs/zh/quickstart.md"),
     ("docs/operations.md", "docs/zh/operations.md"),
+    ("docs/page.md", "docs/zh/page.md"),
 ];
 
 /// Languages of code blocks of which every line is part of a file to write.
