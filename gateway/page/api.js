@@ -33,7 +33,11 @@ export function createApi({ onUnauthorized = () => {} } = {}) {
     let response;
     try {
       response = await fetch(path, {
-        method, headers, signal, credentials: "omit", body: body === undefined ? undefined : JSON.stringify(body),
+        method,
+        headers,
+        signal,
+        credentials: "omit",
+        body: body === undefined ? undefined : JSON.stringify(body),
       });
     } catch (error) {
       if (error.name === "AbortError") throw error;
@@ -45,7 +49,7 @@ export function createApi({ onUnauthorized = () => {} } = {}) {
   }
 
   /**
-   * Gets a document: `{data, meta, body, outcome, stale, ms, timing, bytes}`. `data` and `meta` are those of the envelope;
+   * Gets a document: `{data, meta, body, outcome, stale, ms, timing}`. `data` and `meta` are those of the envelope;
    * `body` is all of it; `outcome` and `stale` tell X-Cache; `ms` is how long it took from here, `timing` how long the
    * gateway says (`{cache, compute, source}`, ms).
    */
@@ -69,7 +73,9 @@ export function createApi({ onUnauthorized = () => {} } = {}) {
   }
 
   return {
-    get, post, blob,
+    get,
+    post,
+    blob,
     /** Takes a token, or forgets it. */
     setToken(next) {
       token = next || null;

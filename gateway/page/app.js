@@ -75,7 +75,6 @@ async function enter(token) {
 function askToken() {
   stream.stop();
   const ended = status !== null;
-  if (ended && !api.hasToken()) return;
   api.setToken(null);
   status = receivedAt = lost = null;
   for (const name of VIEWS) show(byId(`view-${name}`), false);
@@ -127,7 +126,12 @@ tabs.addEventListener("click", (event) => {
   if (tab) choose(tab.id.slice("tab-".length), true);
 });
 tabs.addEventListener("keydown", (event) => {
-  const step = { ArrowRight: 1, ArrowLeft: -1, Home: -VIEWS.indexOf(view), End: VIEWS.length - 1 - VIEWS.indexOf(view) }[event.key];
+  const step = {
+    ArrowRight: 1,
+    ArrowLeft: -1,
+    Home: -VIEWS.indexOf(view),
+    End: VIEWS.length - 1 - VIEWS.indexOf(view),
+  }[event.key];
   if (step === undefined) return;
   event.preventDefault();
   choose(VIEWS[(VIEWS.indexOf(view) + step + VIEWS.length) % VIEWS.length], true);
@@ -168,14 +172,31 @@ function drawFrame() {
   setText(byId("heading"), t(`shell.${view}`));
   show(byId("logout"), api.hasToken() && status !== null);
   if (status) {
-    setText(byId("whereabouts"), status.gateway.name);
-    setText(byId("foot"), t("shell.foot", {
-      version: status.version, name: status.gateway.name, up: duration(status.now - status.gateway.started_at),
-      day: day(status.data?.last_day), n: status.data?.stores ?? 0, zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    }));
+    setText(byId("whereabouts"), status.gateway?.name ?? "");
+    colourIcon(monitor.level());
+    setText(
+      byId("foot"),
+      t("shell.foot", {
+        version: status.version,
+        name: status.gateway?.name ?? t("unknown"),
+        up: duration(status.now - (status.gateway?.started_at ?? status.now)),
+        day: day(status.data?.last_day),
+        n: status.data?.stores ?? 0,
+        zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      }),
+    );
   }
   document.title = [status && monitor.title(), t(`shell.${view}`), "Hotshelf"].filter(Boolean).join(" · ");
   drawAge();
+}
+
+const ICON_COLOURS = { good: "%23157a3a", watch: "%23b57700", bad: "%23c4212c" };
+
+/** The colour of the icon, so that a tab in the background tells of trouble. */
+function colourIcon(level) {
+  const icon = byId("icon");
+  const href = icon.href.replace(/%23[0-9a-f]{6}/, ICON_COLOURS[level]);
+  if (icon.href !== href) icon.href = href;
 }
 
 let ageLevel = "none";
@@ -195,7 +216,8 @@ function drawAge() {
   const tell = lost !== null && !login.isOpen() && (age === null || age > AGE_WATCH);
   show(banner, tell);
   if (!tell) return;
-  const why = lost.error === null ? t("shell.ended") : lost.error.status > 0 ? lost.error.message : t("shell.unreachable");
+  const why =
+    lost.error === null ? t("shell.ended") : lost.error.status > 0 ? lost.error.message : t("shell.unreachable");
   banner.dataset.level = "bad";
   if (!banner.firstChild) {
     replace(banner, el("span"), el("button", { type: "button", on: { click: () => stream.resume() } }));

@@ -1,17 +1,24 @@
 // Charts of uPlot, in the page's colours and language, with what uPlot has not: a legend that says figures in words and a
 // table for who cannot see the canvas.
 
+import { settings, stack } from "./charts-plot.js";
 import { el, patch, replace, setText, svg } from "./dom.js";
 import { addStrings, day, number, onLanguage, t, time } from "./i18n.js";
-import { colour, onTheme } from "./theme.js";
+import { onTheme } from "./theme.js";
 
 addStrings({
   en: {
-    "chart.table": "As a table", "chart.time": "Time", "chart.day": "Day", "chart.empty": "No data yet",
+    "chart.table": "As a table",
+    "chart.time": "Time",
+    "chart.day": "Day",
+    "chart.empty": "No data yet",
     "chart.describe": "{label}: now {last}, between {least} and {most}",
   },
   zh: {
-    "chart.table": "以表格查看", "chart.time": "时间", "chart.day": "日期", "chart.empty": "暂无数据",
+    "chart.table": "以表格查看",
+    "chart.time": "时间",
+    "chart.day": "日期",
+    "chart.empty": "暂无数据",
     "chart.describe": "{label}：当前 {last}，范围 {least} 至 {most}",
   },
 });
@@ -46,8 +53,11 @@ export function lineChart(host, options) {
   const values = series.map(() => el("b", { class: "chart-value" }));
   const labels = series.map(() => el("span"));
   const swatches = series.map((one) => swatch(one));
-  const legend = el("ul", { class: "chart-legend" },
-    series.map((_, at) => el("li", null, swatches[at], labels[at], values[at])));
+  const legend = el(
+    "ul",
+    { class: "chart-legend" },
+    series.map((_, at) => el("li", null, swatches[at], labels[at], values[at])),
+  );
   const summary = el("summary");
   const table = el("div", { class: "scroll", role: "region", tabindex: "0" });
   const more = el("details", { class: "chart-table", on: { toggle: () => drawTable() } }, summary, table);
@@ -66,7 +76,11 @@ export function lineChart(host, options) {
     if (width === 0) return;
     const data = [seconds(), ...(stacked ? stack(columns).reverse() : columns)];
     if (plot === null) {
-      plot = new globalThis.uPlot(settings(options, { width, height, format, marks: () => marks, onCursor }), data, canvas);
+      plot = new globalThis.uPlot(
+        settings(options, { width, height, format, marks: () => marks, onCursor }),
+        data,
+        canvas,
+      );
     } else {
       plot.setData(data);
     }
@@ -92,7 +106,8 @@ export function lineChart(host, options) {
     const nothing = columns.every((values) => values.every((value) => value === null || value === undefined));
     empty.hidden = !nothing;
     setText(empty, t("chart.empty"));
-    const words = options.describe?.() ?? series.map((one, at) => describe(one.label(), columns[at], format)).join("; ");
+    const words =
+      options.describe?.() ?? series.map((one, at) => describe(one.label(), columns[at], format)).join("; ");
     canvas.setAttribute("aria-label", `${options.title()}. ${nothing ? t("chart.empty") : words}`);
     setText(summary, t("chart.table"));
     table.setAttribute("aria-label", options.title());
@@ -103,13 +118,33 @@ export function lineChart(host, options) {
     const step = Math.max(1, Math.ceil(xs.length / TABLE_ROWS));
     const rows = [];
     for (let at = xs.length - 1; at >= 0; at -= step) {
-      rows.push(el("tr", null, el("th", { scope: "row" }, label(at)),
-        columns.map((values) => el("td", { class: "number" }, format(values[at] ?? null)))));
+      rows.push(
+        el(
+          "tr",
+          null,
+          el("th", { scope: "row" }, label(at)),
+          columns.map((values) => el("td", { class: "number" }, format(values[at] ?? null))),
+        ),
+      );
     }
-    patch(table, el("table", null,
-      el("thead", null, el("tr", null, el("th", { scope: "col" }, t(x === "day" ? "chart.day" : "chart.time")),
-        series.map((one) => el("th", { scope: "col", class: "number" }, one.label())))),
-      el("tbody", null, rows)));
+    patch(
+      table,
+      el(
+        "table",
+        null,
+        el(
+          "thead",
+          null,
+          el(
+            "tr",
+            null,
+            el("th", { scope: "col" }, t(x === "day" ? "chart.day" : "chart.time")),
+            series.map((one) => el("th", { scope: "col", class: "number" }, one.label())),
+          ),
+        ),
+        el("tbody", null, rows),
+      ),
+    );
   }
 
   function words() {
@@ -150,8 +185,19 @@ export function lineChart(host, options) {
 function swatch(one) {
   const dash = one.dash ? "3 2" : null;
   if (one.dash) {
-    return svg("svg", { class: "swatch-line", width: 14, height: 10, "aria-hidden": "true" },
-      svg("line", { x1: 0, x2: 14, y1: 5, y2: 5, "stroke-width": 2, "stroke-dasharray": dash, style: { stroke: `var(${one.colour})` } }));
+    return svg(
+      "svg",
+      { class: "swatch-line", width: 14, height: 10, "aria-hidden": "true" },
+      svg("line", {
+        x1: 0,
+        x2: 14,
+        y1: 5,
+        y2: 5,
+        "stroke-width": 2,
+        "stroke-dasharray": dash,
+        style: { stroke: `var(${one.colour})` },
+      }),
+    );
   }
   return el("span", { class: "swatch", style: { background: `var(${one.colour})` } });
 }
@@ -159,18 +205,11 @@ function swatch(one) {
 function describe(label, values, format) {
   const known = values.filter((value) => value !== null && value !== undefined);
   if (known.length === 0) return `${label}: ${format(null)}`;
-  const [least, most] = known.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
+  const [least, most] = known.reduce(
+    ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
+    [Infinity, -Infinity],
+  );
   return t("chart.describe", { label, last: format(known.at(-1)), least: format(least), most: format(most) });
-}
-
-/** Sums from the first series upwards. A point at which nothing is known stays unknown. */
-function stack(columns) {
-  const sums = [];
-  columns.forEach((values, place) => {
-    const below = sums[place - 1];
-    sums.push(values.map((value, at) => (value === null ? null : value + (below?.[at] ?? 0))));
-  });
-  return sums;
 }
 
 function nearest(marks, plot, at) {
@@ -179,105 +218,6 @@ function nearest(marks, plot, at) {
   const far = (mark) => Math.abs(plot.valToPos(mark.at, "x") - place);
   const close = marks.filter((mark) => far(mark) <= MARK_REACH).sort((a, b) => far(a) - far(b));
   return close[0] ?? null;
-}
-
-function settings(options, { width, height, format, marks, onCursor }) {
-  const { series, stacked = false, x = "time", log = false, least = null, most = null, window: span } = options;
-  const { uPlot } = globalThis;
-  const axis = options.axis ?? format;
-  const faint = () => colour("--line");
-  const text = () => colour("--muted");
-  const font = "11px system-ui, sans-serif";
-  // The upper areas are drawn first and the lower ones over them, so the order of drawing is the reverse of the order of stacking.
-  const lines = series.map((one) => ({
-    stroke: () => colour(stacked ? "--card" : one.colour),
-    fill: stacked || one.fill || one.bars ? () => colour(one.fill ?? one.colour) : undefined,
-    width: stacked ? 0.5 : one.bars ? 0 : 1.75,
-    dash: one.dash,
-    paths: one.bars ? uPlot.paths.bars({ size: [0.7, 48] }) : undefined,
-    points: { show: false },
-    spanGaps: false,
-  }));
-  const bars = series.some((one) => one.bars);
-  const day86 = 86_400;
-  return {
-    width, height, series: [{}, ...(stacked ? lines.reverse() : lines)],
-    legend: { show: false },
-    padding: [8, 8, 0, 0],
-    cursor: {
-      y: false, drag: { setScale: false, x: false, y: false }, points: { show: !stacked },
-      sync: options.group ? { key: options.group } : undefined,
-    },
-    drawOrder: stacked ? ["series", "axes"] : ["axes", "series"],
-    tzDate: x === "day" ? (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") : undefined,
-    scales: {
-      x: {
-        time: true,
-        range: (_, from, to) => {
-          if (from === null || from === undefined) return [Date.now() / 1000 - (span ?? 3600), Date.now() / 1000];
-          if (span) return [to - span, to];
-          return bars || from === to ? [from - day86 / 2, to + day86 / 2] : [from, to];
-        },
-      },
-      y: {
-        distr: log ? 3 : 1,
-        range: (_, from, to) => {
-          const low = log ? Math.max(from ?? 0.1, 0.01) : (from ?? 0);
-          const high = to || (log ? 100 : 1);
-          if (log) return [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(Math.max(high, low * 10)))];
-          const [bottom, top] = uPlot.rangeNum(least === null ? Math.min(low, 0) : Math.min(least, low), Math.max(high, most ?? high), 0.05, true);
-          return [least ?? bottom, most ?? (top > (least ?? bottom) ? top : bottom + 1)];
-        },
-      },
-    },
-    axes: [
-      {
-        stroke: text, font, size: 26, gap: 4, space: x === "day" ? 64 : 56,
-        grid: { show: false }, ticks: { stroke: faint, width: 1, size: 4 },
-        incrs: x === "day" ? [1, 2, 7, 14, 28, 56, 91, 182].map((days) => days * day86) : undefined,
-        values: (_, splits) => splits.map((at) => (x === "day"
-          ? day(new Date(at * 1000).toISOString().slice(0, 10), "short") : time(at * 1000, false))),
-      },
-      {
-        stroke: text, font, gap: 4, space: 32, grid: { stroke: faint, width: 1 }, ticks: { show: false },
-        incrs: options.steps,
-        values: (_, splits) => splits.map((value) => (value === null ? "" : axis(value))),
-        size: (plot, values) => {
-          if (!values) return 40;
-          plot.ctx.font = font;
-          return Math.ceil(Math.max(...values.map((value) => plot.ctx.measureText(value ?? "").width))) + 12;
-        },
-      },
-    ],
-    hooks: {
-      setCursor: [(plot) => onCursor(plot.cursor.left >= 0 && plot.cursor.idx !== null ? plot.cursor.idx : null)],
-      draw: [(plot) => drawMarks(plot, marks())],
-    },
-  };
-}
-
-/** Vertical lines with a small flag at the top, over everything else. */
-function drawMarks(plot, marks) {
-  const { ctx, bbox } = plot;
-  const ratio = devicePixelRatio;
-  ctx.save();
-  for (const mark of marks) {
-    if (mark.at < plot.scales.x.min || mark.at > plot.scales.x.max) continue;
-    const left = Math.round(plot.valToPos(mark.at, "x", true));
-    ctx.fillStyle = ctx.strokeStyle = colour(mark.colour);
-    ctx.lineWidth = ratio;
-    ctx.setLineDash([3 * ratio, 3 * ratio]);
-    ctx.beginPath();
-    ctx.moveTo(left, bbox.top);
-    ctx.lineTo(left, bbox.top + bbox.height);
-    ctx.stroke();
-    ctx.beginPath();
-    ctx.moveTo(left - 4 * ratio, bbox.top - 6 * ratio);
-    ctx.lineTo(left + 4 * ratio, bbox.top - 6 * ratio);
-    ctx.lineTo(left, bbox.top + 1 * ratio);
-    ctx.fill();
-  }
-  ctx.restore();
 }
 
 /**
@@ -300,7 +240,9 @@ export function sparkline(values, { least = 0, most = null, width = 120, height 
     path += `${pen}${left.toFixed(1)} ${(height - 1 - rise * (height - 2)).toFixed(1)}`;
     pen = "L";
   });
-  return svg("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" },
-    svg("path", { d: path || "M0 0", fill: "none", "vector-effect": "non-scaling-stroke" }));
+  return svg(
+    "svg",
+    { class: "spark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("path", { d: path || "M0 0", fill: "none", "vector-effect": "non-scaling-stroke" }),
+  );
 }
-

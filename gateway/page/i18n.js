@@ -149,7 +149,12 @@ export function millis(value) {
   return `${number(value, value < 1 ? 2 : value < 10 ? 1 : 0)} ms`;
 }
 
-const STEPS = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000], ["second", 1000]];
+const STEPS = [
+  ["day", 86_400_000],
+  ["hour", 3_600_000],
+  ["minute", 60_000],
+  ["second", 1000],
+];
 
 /** A length of time in words, of its two largest units: `2 hours 5 minutes`, `2小时5分钟`; `style` "short": `2 hrs, 5 mins`. */
 export function duration(value, style = "long") {
@@ -177,7 +182,12 @@ export function ago(at, now = Date.now()) {
 /** `14:05:09` in the reader's time zone. */
 export function time(at, seconds = true) {
   if (!known(at)) return NOTHING;
-  return dates({ hour: "2-digit", minute: "2-digit", second: seconds ? "2-digit" : undefined, hourCycle: "h23" }).format(at);
+  return dates({
+    hour: "2-digit",
+    minute: "2-digit",
+    second: seconds ? "2-digit" : undefined,
+    hourCycle: "h23",
+  }).format(at);
 }
 
 /** `7 Mar, 14:05` in the reader's time zone. */

@@ -22,11 +22,16 @@ export function openCharts({ host }) {
     return lineChart(body, { ...common, title: () => t(`chart.${name}`), ...options });
   };
   const share = add("share", {
-    series: OUTCOMES.slice(0, 7).map(outcome), stacked: true, least: 0, most: 100,
-    format: (value) => percent(value), axis: (value) => percent(value, 0),
+    series: OUTCOMES.slice(0, 7).map(outcome),
+    stacked: true,
+    least: 0,
+    most: 100,
+    format: (value) => percent(value),
+    axis: (value) => percent(value, 0),
   });
   const latency = add("latency", {
-    log: true, format: millis,
+    log: true,
+    format: millis,
     series: [
       { label: () => t("chart.latency.p99"), colour: "--c7" },
       { label: () => t("chart.latency.p95"), colour: "--c3", dash: [6, 3] },
@@ -34,18 +39,26 @@ export function openCharts({ host }) {
     ],
   });
   const requests = add("requests", {
-    series: OUTCOMES.map(outcome), stacked: true, least: 0,
-    format: (value) => number(value, 2), axis: (value) => number(value, 1),
+    series: OUTCOMES.map(outcome),
+    stacked: true,
+    least: 0,
+    format: (value) => number(value, 2),
+    axis: (value) => number(value, 1),
   });
   const lag = add("lag", {
-    series: [{ label: () => t("chart.lag.line"), colour: "--c2" }], least: 0, steps: [1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 43_200, 86_400],
-    format: (value) => duration(value === null ? null : value * 1000), axis: (value) => duration(value * 1000, "short"),
+    series: [{ label: () => t("chart.lag.line"), colour: "--c2" }],
+    least: 0,
+    steps: [1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 43_200, 86_400],
+    format: (value) => duration(value === null ? null : value * 1000),
+    axis: (value) => duration(value * 1000, "short"),
   });
 
   return {
     draw(status, hour) {
       const marks = (status.events ?? []).map((event) => ({
-        at: event.at / 1000, text: () => eventText(event), colour: SEVERITIES[event.severity] ?? "--muted",
+        at: event.at / 1000,
+        text: () => eventText(event),
+        colour: SEVERITIES[event.severity] ?? "--muted",
       }));
       share.set(hour.times, shares(hour.outcomes.slice(0, 7)), marks);
       latency.set(hour.times, [hour.p99_ms, hour.p95_ms, hour.p50_ms], marks);
@@ -58,5 +71,7 @@ export function openCharts({ host }) {
 /** Each outcome's share of all answers, in percent; nothing where nobody asked. */
 function shares(columns) {
   const sums = columns[0].map((_, at) => columns.reduce((total, values) => total + (values[at] ?? 0), 0));
-  return columns.map((values) => values.map((value, at) => (value === null || sums[at] === 0 ? null : (value / sums[at]) * 100)));
+  return columns.map((values) =>
+    values.map((value, at) => (value === null || sums[at] === 0 ? null : (value / sums[at]) * 100)),
+  );
 }

@@ -13,7 +13,12 @@ export function eventText(event) {
   if (!has(key)) return event.text ?? event.kind;
   const params = {};
   for (const [name, value] of Object.entries(event.params ?? {})) {
-    params[name] = name === "from" || name === "to" ? percent(value) : typeof value === "number" ? number(value) : (value ?? t("unknown"));
+    params[name] =
+      name === "from" || name === "to"
+        ? percent(value)
+        : typeof value === "number"
+          ? number(value)
+          : (value ?? t("unknown"));
   }
   params.by = event.params?.by ? t("event.by", { by: event.params.by }) : "";
   // What the gateway left out is left out here too.
@@ -21,17 +26,41 @@ export function eventText(event) {
 }
 
 /** Draws the events into `host`. */
-export function drawEvents(host, { events = [], now }) {
+export function drawEvents(host, status) {
+  const { now } = status;
+  const events = status.events ?? [];
   if (events.length === 0) {
     patch(host, el("p", { class: "muted" }, t("events.none")));
     return;
   }
-  patch(host, el("ol", { class: "events" }, events.toReversed().map((event) => {
-    const level = LEVELS[event.severity] ?? "none";
-    return el("li", { key: `${event.at}-${event.kind}`, "data-level": level },
-      el("span", { class: "event-dot", "aria-hidden": "true" }),
-      el("div", null,
-        el("p", null, level !== "none" && [badge(level, t(`severity.${event.severity}`)), " "], eventText(event)),
-        el("p", { class: "muted" }, el("time", { datetime: new Date(event.at).toISOString() }, now - event.at > DAY_MS ? dateTime(event.at) : time(event.at)), ` · ${ago(event.at, now)}`)));
-  })));
+  patch(
+    host,
+    el(
+      "ol",
+      { class: "events" },
+      events.toReversed().map((event) => {
+        const level = LEVELS[event.severity] ?? "none";
+        return el(
+          "li",
+          { key: `${event.at}-${event.kind}`, "data-level": level },
+          el("span", { class: "event-dot", "aria-hidden": "true" }),
+          el(
+            "div",
+            null,
+            el("p", null, level !== "none" && [badge(level, t(`severity.${event.severity}`)), " "], eventText(event)),
+            el(
+              "p",
+              { class: "muted" },
+              el(
+                "time",
+                { datetime: new Date(event.at).toISOString() },
+                now - event.at > DAY_MS ? dateTime(event.at) : time(event.at),
+              ),
+              ` · ${ago(event.at, now)}`,
+            ),
+          ),
+        );
+      }),
+    ),
+  );
 }

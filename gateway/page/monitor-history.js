@@ -1,8 +1,20 @@
 // The last hour, kept here: the first event of a stream brings all of it, the later ones what is new.
 
 const KEPT_S = 3600;
-const LISTS = ["failed_per_second", "hit_percent", "p50_ms", "p95_ms", "p99_ms", "warm_lag_s", "cpu_percent", "memory_percent",
-  "redis_memory_percent", "redis_online", "evictions", "users"];
+const LISTS = [
+  "failed_per_second",
+  "hit_percent",
+  "p50_ms",
+  "p95_ms",
+  "p99_ms",
+  "warm_lag_s",
+  "cpu_percent",
+  "memory_percent",
+  "redis_memory_percent",
+  "redis_online",
+  "evictions",
+  "users",
+];
 /** What may have answered a request, from the quickest to the slowest; the last is: no document at all. */
 export const OUTCOMES = ["near", "l4", "l3", "l3-compose", "l2-compose", "l1", "source", "none"];
 

@@ -20,7 +20,22 @@ export function openInventory({ host, api }) {
   const message = el("p", { class: "words" });
   const note = el("p", { class: "hint", role: "status" });
   const grid = el("div");
-  host.append(el("div", { class: "heat-tools" }, el("div", { class: "choices", role: "group", "data-t-label": "heat.filter", "aria-label": t("heat.filter") }, all, cold), legend), message, grid, note);
+  host.append(
+    el(
+      "div",
+      { class: "heat-tools" },
+      el(
+        "div",
+        { class: "choices", role: "group", "data-t-label": "heat.filter", "aria-label": t("heat.filter") },
+        all,
+        cold,
+      ),
+      legend,
+    ),
+    message,
+    grid,
+    note,
+  );
   const heat = openHeat({ host: grid });
   let data = null;
   let failed = null;
@@ -61,7 +76,14 @@ export function openInventory({ host, api }) {
     setText(all, t("heat.all", { n: total }));
     setText(cold, t("heat.cold", { n: total - (counts.warm ?? 0) }));
     drawLegend();
-    const words = failed !== null ? failure(failed) : data === null ? t("heat.loading") : data.stores.length === 0 ? t("heat.none") : null;
+    const words =
+      failed !== null
+        ? failure(failed)
+        : data === null
+          ? t("heat.loading")
+          : data.stores.length === 0
+            ? t("heat.none")
+            : null;
     const stores = (data?.stores ?? []).filter((store) => !onlyCold || store.state !== "warm");
     show(message, words !== null || stores.length === 0);
     setText(message, words ?? (stores.length === 0 ? t("heat.allwarm") : ""));
@@ -71,7 +93,12 @@ export function openInventory({ host, api }) {
   }
 
   function drawLegend() {
-    patch(legend, ["w", "e", "s", "c"].map((letter) => el("li", null, el("i", { class: `cell cell-${letter}`, "aria-hidden": "true" }), t(`heat.${letter}`))));
+    patch(
+      legend,
+      ["w", "e", "s", "c"].map((letter) =>
+        el("li", null, el("i", { class: `cell cell-${letter}`, "aria-hidden": "true" }), t(`heat.${letter}`)),
+      ),
+    );
   }
 
   onLanguage(redraw);
@@ -93,9 +120,14 @@ export function openInventory({ host, api }) {
 }
 
 /** What tells that stores have become warm or cold. */
-function fingerprint({ warmers = [], events = [], data, redis }) {
-  return JSON.stringify([warmers.map((warmer) => [warmer.role, warmer.stores_ready, warmer.stores, warmer.paused?.since]),
-    events.at(-1)?.at, data?.last_day, data?.confirmed_at, redis?.state]);
+function fingerprint({ warmers, events, data, redis }) {
+  return JSON.stringify([
+    (warmers ?? []).map((warmer) => [warmer.role, warmer.stores_ready, warmer.stores, warmer.paused?.since]),
+    events?.at(-1)?.at,
+    data?.last_day,
+    data?.confirmed_at,
+    redis?.state,
+  ]);
 }
 
 async function read(api) {
@@ -113,5 +145,7 @@ async function read(api) {
 
 function failure(error) {
   if (error.status === 503) return t("heat.unknown");
-  return t("heat.failed", { why: error.status > 0 ? `${number(error.status)} ${error.message}` : t("shell.unreachable") });
+  return t("heat.failed", {
+    why: error.status > 0 ? `${number(error.status)} ${error.message}` : t("shell.unreachable"),
+  });
 }

@@ -1,7 +1,9 @@
 // Which level a figure has: the limits of the replaced panel, in one place.
 
-const under = (value, good, watch) => (value === null || value === undefined ? "none" : value < good ? "good" : value < watch ? "watch" : "bad");
-const over = (value, good, watch) => (value === null || value === undefined ? "none" : value >= good ? "good" : value >= watch ? "watch" : "bad");
+const under = (value, good, watch) =>
+  value === null || value === undefined ? "none" : value < good ? "good" : value < watch ? "watch" : "bad";
+const over = (value, good, watch) =>
+  value === null || value === undefined ? "none" : value >= good ? "good" : value >= watch ? "watch" : "bad";
 
 export const hitLevel = (percent) => over(percent, 90, 70);
 export const memoryLevel = (percent) => under(percent, 70, 85);
@@ -19,8 +21,13 @@ export function redisLevel(redis) {
 export function levels(status) {
   const { redis, requests, system } = status;
   return {
-    redis: redisLevel(redis), hit: hitLevel(requests?.hit_percent), memory: memoryLevel(system?.memory_percent),
-    cpu: cpuLevel(system?.cpu_percent), p99: p99Level(requests?.p99_ms), rate: "none", users: "none",
+    redis: redisLevel(redis),
+    hit: hitLevel(requests?.hit_percent),
+    memory: memoryLevel(system?.memory_percent),
+    cpu: cpuLevel(system?.cpu_percent),
+    p99: p99Level(requests?.p99_ms),
+    rate: "none",
+    users: "none",
   };
 }
 

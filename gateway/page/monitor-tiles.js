@@ -11,8 +11,10 @@ import { badge } from "./parts.js";
 const TILES = {
   redis: {
     value: ({ redis }) => t(redis?.kind === "memory" ? "tile.redis.memory" : `tile.redis.${redis?.state ?? "unknown"}`),
-    sub: ({ redis }) => (redis?.success_percent === null || redis?.success_percent === undefined
-      ? t("tile.redis.sub.none") : t("tile.redis.sub", { success: percent(redis.success_percent), checks: number(redis.checks) })),
+    sub: ({ redis }) =>
+      redis?.success_percent === null || redis?.success_percent === undefined
+        ? t("tile.redis.sub.none")
+        : t("tile.redis.sub", { success: percent(redis.success_percent), checks: number(redis.checks) }),
     spark: (hour) => [hour.redis_online, { most: 1 }],
   },
   hit: {
@@ -27,7 +29,8 @@ const TILES = {
   },
   rate: {
     value: ({ requests }) => number(requests?.per_second, requests?.per_second < 100 ? 1 : 0),
-    sub: ({ requests }) => t("tile.rate.sub", { flight: number(requests?.in_flight), failed: percent(requests?.failed_percent, 2) }),
+    sub: ({ requests }) =>
+      t("tile.rate.sub", { flight: number(requests?.in_flight), failed: percent(requests?.failed_percent, 2) }),
     spark: (hour) => [hour.times.map((_, at) => sum(hour.outcomes.map((values) => values[at]))), {}],
   },
   users: {
@@ -37,7 +40,10 @@ const TILES = {
   },
   memory: {
     value: ({ system }) => percent(system?.memory_percent, 0),
-    sub: ({ system }) => (system ? t("tile.memory.sub", { used: bytes(system.memory_used), total: bytes(system.memory_total) }) : t("tile.operators")),
+    sub: ({ system }) =>
+      system
+        ? t("tile.memory.sub", { used: bytes(system.memory_used), total: bytes(system.memory_total) })
+        : t("tile.operators"),
     spark: (hour) => [hour.memory_percent, { most: 100 }],
   },
   cpu: {
@@ -114,12 +120,23 @@ export function openTiles({ host }) {
 
 function build(name) {
   const id = `tile-${name}`;
-  const tile = el("button", { type: "button", class: "tile", id, dataset: { name, level: "none" }, "aria-expanded": "false", "aria-controls": `${id}-details` });
+  const tile = el("button", {
+    type: "button",
+    class: "tile",
+    id,
+    dataset: { name, level: "none" },
+    "aria-expanded": "false",
+    "aria-controls": `${id}-details`,
+  });
   const title = el("h3", { id: `${id}-title` });
   const close = el("button", { type: "button", class: "quiet", "data-close": true });
   const content = el("div", { class: "tile-content" });
-  const panel = el("section", { class: "tile-details", id: `${id}-details`, "aria-labelledby": `${id}-title`, hidden: true },
-    el("header", null, title, close), content);
+  const panel = el(
+    "section",
+    { class: "tile-details", id: `${id}-details`, "aria-labelledby": `${id}-title`, hidden: true },
+    el("header", null, title, close),
+    content,
+  );
   return { tile, panel, title, close, content };
 }
 
@@ -127,12 +144,18 @@ const NEUTRAL = ["rate", "users"];
 
 function drawTile({ tile }, name, { value, sub, spark }, level, status, hour) {
   tile.dataset.level = level;
-  patch(tile,
-    el("span", { class: "tile-head" }, el("span", { class: "tile-name" }, t(`tile.${name}`)),
-      !NEUTRAL.includes(name) && badge(level)),
+  patch(
+    tile,
+    el(
+      "span",
+      { class: "tile-head" },
+      el("span", { class: "tile-name" }, t(`tile.${name}`)),
+      !NEUTRAL.includes(name) && badge(level),
+    ),
     el("span", { class: "value" }, value(status)),
     el("span", { class: "sub" }, sub(status)),
-    sparkline(...spark(hour)));
+    sparkline(...spark(hour)),
+  );
 }
 
 /** Says only what got another level: who listens wants to hear of trouble, not of figures. */
@@ -140,5 +163,11 @@ function tellChanges(before, now, status) {
   if (before === null) return;
   const changed = Object.keys(now).filter((name) => now[name] !== before[name] && now[name] !== "none");
   if (changed.length === 0) return;
-  announce(changed.map((name) => t("tile.told", { name: t(`tile.${name}`), level: t(`level.${now[name]}`), value: TILES[name].value(status) })).join(" "));
+  announce(
+    changed
+      .map((name) =>
+        t("tile.told", { name: t(`tile.${name}`), level: t(`level.${now[name]}`), value: TILES[name].value(status) }),
+      )
+      .join(" "),
+  );
 }

@@ -15,11 +15,21 @@ export function openVerdict({ host, onShow }) {
     draw(status, found) {
       const level = found[0]?.level ?? "good";
       host.dataset.level = level;
-      patch(host,
-        el("div", { class: "verdict-head" },
+      patch(
+        host,
+        el(
+          "div",
+          { class: "verdict-head" },
           el("span", { class: "verdict-glyph", "aria-hidden": "true" }, t(`level.glyph.${level}`)),
-          el("div", null, el("h2", null, heading(found)), el("p", { class: "muted" }, t("verdict.sum", sums(status))))),
-        found.length > 0 && el("ul", { class: "problems" }, found.map((problem) => row(problem))));
+          el("div", null, el("h2", null, heading(found)), el("p", { class: "muted" }, t("verdict.sum", sums(status)))),
+        ),
+        found.length > 0 &&
+          el(
+            "ul",
+            { class: "problems" },
+            found.map((problem) => row(problem)),
+          ),
+      );
     },
   };
 }
@@ -45,11 +55,27 @@ function sums(status) {
 }
 
 function row(problem) {
-  return el("li", { key: problem.kind, "data-level": problem.level },
+  return el(
+    "li",
+    { key: problem.kind, "data-level": problem.level },
     el("div", { class: "problem-what" }, badge(problem.level), el("h3", null, problem.title)),
     el("p", { class: "problem-why" }, problem.why),
-    el("div", { class: "problem-next" },
+    el(
+      "div",
+      { class: "problem-next" },
       el("p", null, el("b", null, `${t("verdict.next")} `), problem.next),
-      problem.commands.length > 0 && commands(problem.commands)),
-    problem.target && el("button", { type: "button", class: "quiet", "data-target": problem.target, "aria-label": t("verdict.more.of", { what: problem.title }) }, t("verdict.more")));
+      problem.commands.length > 0 && commands(problem.commands),
+    ),
+    problem.target &&
+      el(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          "data-target": problem.target,
+          "aria-label": t("verdict.more.of", { what: problem.title }),
+        },
+        t("verdict.more"),
+      ),
+  );
 }

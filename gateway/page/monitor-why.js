@@ -42,10 +42,17 @@ export function causes(status) {
   }
   const evicted = last(recent, ["evictions"]);
   // What was evicted before the cache was lost as a whole explains nothing any more.
-  if (evicted && evicted.at > (restarted ?? emptied ?? { at: 0 }).at) say("evicted", t("why.evicted", { n: evicted.params?.count ?? 0, ...since(evicted, now) }));
+  if (evicted && evicted.at > (restarted ?? emptied ?? { at: 0 }).at)
+    say("evicted", t("why.evicted", { n: evicted.params?.count ?? 0, ...since(evicted, now) }));
   const begun = last(recent, ["gateway_started"]);
   if (begun && !found.length && now - begun.at < 600_000) say("started", t("why.started", since(begun, now)));
   return found;
+}
+
+/** So few answers that one more or less changes the level: no reason to wake anybody. */
+export function fewAnswers(status) {
+  const sum = (status.levels ?? []).reduce((total, level) => total + (level.requests ?? 0), 0);
+  return sum < 10 ? sum : null;
 }
 
 /** The whole explanation, a list of sentences: how the rate is, what happened, how far things are. */
@@ -54,10 +61,14 @@ export function explainHits(status) {
   const level = hitLevel(percentage);
   if (level === "none") return [t("why.no_requests")];
   const sentences = [t(`why.is.${level}`, { hit: percent(percentage) })];
+  const few = fewAnswers(status);
+  if (few !== null) sentences.push(t("why.few", { n: few }));
   const events = status.events ?? [];
   const fell = last(events, ["hit_rate_fell"], ["hit_rate_recovered"]);
   if (fell) {
-    sentences.push(t("why.fell", { from: percent(fell.params?.from), to: percent(fell.params?.to), ...since(fell, status.now) }));
+    sentences.push(
+      t("why.fell", { from: percent(fell.params?.from), to: percent(fell.params?.to), ...since(fell, status.now) }),
+    );
   }
   const found = level === "good" && !fell ? recovered(status) : causes(status).map((cause) => cause.text);
   sentences.push(...found);
