@@ -10,11 +10,11 @@ export const memoryLevel = (percent) => under(percent, 70, 85);
 export const cpuLevel = (percent) => under(percent, 60, 80);
 export const p99Level = (ms) => under(ms, 100, 500);
 
-/** Of Redis: bad when it does not answer, watch when under 99 % of the checks found it. */
+/** Of Redis: bad when it does not answer, watch when there is something to see to. An outage that is over shows in the share of checks. */
 export function redisLevel(redis) {
   if (redis?.state === "offline") return "bad";
   if (redis?.state !== "online") return "none";
-  return (redis.success_percent ?? 100) < 99 ? "watch" : "good";
+  return redis.warnings?.length ? "watch" : "good";
 }
 
 /** The levels of all tiles. Requests and users are neither good nor bad. */
