@@ -27,7 +27,7 @@ const STORE_DRAWN: &str = "new Promise(done => { const look = () => \
      document.querySelector('#view-store').dataset.state === 'ready' ? done(performance.now()) : requestAnimationFrame(look); \
      look(); })";
 const MONITOR_DRAWN: &str = "document.querySelector('#tile-redis')?.dataset.level === 'good' && \
-     document.querySelector('#view-monitor').innerText.includes('1100')";
+     document.querySelector('#view-monitor').innerText.includes('1001')";
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -64,6 +64,8 @@ impl Shop {
         let log = folder.path().join("access.log");
         let mut settings = Settings::load(&[], &|_| None).unwrap();
         settings.redis.url = redis.url();
+        // A busy machine is no outage.
+        settings.redis.command_timeout = Duration::from_secs(5);
         settings.redis.slow_ping = Duration::from_secs(30);
         settings.postgres.url = database;
         settings.access_log.path = Some(log.clone());
