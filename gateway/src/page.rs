@@ -162,7 +162,7 @@ pub(crate) fn answer(path: &str, request: &HeaderMap) -> Result<Response<Respons
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -135,6 +135,13 @@ impl Panel {
         work(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Where the gateway listens, and how many streams it may have.
+    pub(crate) fn serves(&self, name: &str, max_streams: usize) {
+        // A second server of the same front would be a mistake of the program; what the first one said stays.
+        let _ = self.name.set(format!("{} {name}", process::host_name()));
+        let _ = self.streams.set(Arc::new(Semaphore::new(max_streams)));
+    }
+
     /// Everybody who listens looks again.
     pub(crate) fn rouse(&self) {
         self.looks.send_modify(|looks| *looks += 1);
@@ -302,11 +309,8 @@ pub(crate) fn stream(
 }
 
 /// Looks for as long as this is polled: every [`INTERVAL`], and as soon as what matters most changes.
-pub(crate) async fn follow(front: Front, name: String, max_streams: usize) -> Infallible {
+pub(crate) async fn follow(front: Front) -> Infallible {
     let panel = front.panel();
-    // A second server of the same front would be a mistake of the program; what the first one said stays.
-    let _ = panel.name.set(format!("{} {name}", process::host_name()));
-    let _ = panel.streams.set(Arc::new(Semaphore::new(max_streams)));
     let mut looker = Looker::new();
     loop {
         let matters = what_matters(&front);

@@ -65,7 +65,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let listeners = listeners.into();
-    let names = listeners.addresses();
+    front.panel().serves(&listeners.addresses().join(", "), settings.status_streams);
     let (phase, phases) = watch::channel(Phase::Serving);
     let server = Arc::new(Server::new(&front, settings, listeners.tls, phases)?);
     front.served_by(server.threads.heartbeats());
@@ -74,7 +74,7 @@ pub async fn serve(
         accepting.spawn(accepting::accept(Arc::clone(&server), listener, listeners.handed_over));
     }
     let mut looking = JoinSet::new();
-    looking.spawn(panel::follow(front.clone(), names.join(", "), settings.status_streams));
+    looking.spawn(panel::follow(front.clone()));
     tokio::select! {
         () = stop => {}
         // They end when asked to, and only then.

@@ -125,11 +125,11 @@ async fn measure(shop: &mut Shop, browser: &Browser) -> bool {
 async fn screenshots(shop: &Shop, browser: &Browser, folder: &Path) {
     let shot = async |page: &Page, name: String| {
         let path: PathBuf = folder.join(format!("{name}.png"));
-        page.screenshot(path.to_str().unwrap(), true).await;
+        page.screenshot(path.to_str().unwrap(), false).await;
         println!("{}", path.display());
     };
     for (language, of_language) in [("en-US", "en"), ("zh-CN,zh", "zh")] {
-        for (width, height) in [(1920, 1080), (390, 844)] {
+        for (width, height) in [(1920, 1300), (390, 1100)] {
             for dark in [false, true] {
                 let visitor = Visitor { width, height, dark, language, reduced_motion: true };
                 let theme = if dark { "dark" } else { "light" };

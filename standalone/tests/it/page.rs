@@ -28,6 +28,10 @@ fn shows(css: &str, text: &str) -> String {
 
 /// Everything that must hold whatever was done with a page.
 async fn is_sound(page: &Page, origin: &str, what: &str) {
+    // What fades in is pale for a moment.
+    let moving =
+        "document.getAnimations().filter(one => one.effect.getComputedTiming().endTime !== Infinity)";
+    page.wait_for("nothing to move", &format!("{moving}.every(one => one.playState !== 'running')")).await;
     let barriers = page.accessibility_violations().await;
     let barriers: Vec<String> = barriers.iter().map(ToString::to_string).collect();
     assert!(barriers.is_empty(), "{what}: {}", barriers.join("\n"));
