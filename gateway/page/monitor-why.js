@@ -82,5 +82,7 @@ export function explainHits(status) {
 function recovered(status) {
   const event = last(status.events ?? [], ["redis_restarted", "cache_emptied"]);
   if (!event || status.now - event.at > LOOK_BACK_MS) return [];
-  return [t(event.kind === "redis_restarted" ? "why.restarted.over" : "why.emptied.over", since(event, status.now))];
+  const key = event.kind === "redis_restarted" ? "why.restarted" : "why.emptied";
+  // Over only when every store is warm again.
+  return [t(warmProgress(status) ? key : `${key}.over`, since(event, status.now))];
 }
