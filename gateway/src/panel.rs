@@ -157,13 +157,16 @@ impl Panel {
             None => directory.last_day(),
             Some(list) => list.iter().filter_map(|store| directory.get(store)?.days.last()).max(),
         };
-        let warmer =
-            |status| document::Warmer::of(status, seen.paused.as_ref(), operator, |store| view.shows(store));
+        let stores = view.stores(directory);
+        let warmer = |status| {
+            let warmer = document::Warmer::of(status, seen.paused.as_ref(), operator);
+            if view.list.is_some() { warmer.limited(stores, |store| view.shows(store)) } else { warmer }
+        };
         Document {
             v: document::FORM,
             now: now_ms(),
             version: VERSION,
-            viewer: document::Viewer { operator, token: view.token, stores: view.stores(directory) },
+            viewer: document::Viewer { operator, token: view.token, stores },
             gateway: document::Gateway {
                 name: self.name.get().cloned().filter(|_| operator),
                 started_at: self.started_at,
@@ -172,7 +175,7 @@ impl Panel {
             },
             data: document::Data {
                 last_day: last_day.map(|day| day.to_string()),
-                stores: view.stores(directory),
+                stores,
                 confirmed_at: seen.confirmed_at,
             },
             redis: seen

@@ -112,7 +112,7 @@ pub struct Redis {
     pub last_error: Option<String>,
     /// When it was, milliseconds since 1970.
     pub last_error_at: Option<i64>,
-    /// Version of the server.
+    /// Version of the server; null, as what follows, if it does not say, and for who is no operator.
     pub version: Option<String>,
     /// Seconds since the server started.
     pub uptime_s: Option<u64>,
@@ -120,7 +120,7 @@ pub struct Redis {
     pub used_memory: Option<u64>,
     /// `maxmemory` in bytes; null without a limit.
     pub max_memory: Option<u64>,
-    /// Share of it in use.
+    /// Share of it in use, for everybody.
     pub memory_percent: Option<f64>,
     /// `maxmemory-policy`.
     pub policy: Option<String>,
@@ -152,7 +152,8 @@ impl Redis {
     }
 
     pub(super) fn of(found: &MonitorStatus, operator: bool) -> Self {
-        let server = found.server.as_ref();
+        // How large a chain is, shows here; that is for operators.
+        let server = found.server.as_ref().filter(|_| operator);
         let number = |of: fn(&shared::cache::ServerFacts) -> u64| server.map(of);
         let warnings = found.warnings.iter().filter(|_| operator);
         Self {
@@ -175,7 +176,10 @@ impl Redis {
             uptime_s: number(|server| server.uptime_s),
             used_memory: number(|server| server.used_memory),
             max_memory: number(|server| server.max_memory).filter(|limit| *limit > 0),
-            memory_percent: server.and_then(|server| percent(server.used_memory, server.max_memory)),
+            memory_percent: found
+                .server
+                .as_ref()
+                .and_then(|server| percent(server.used_memory, server.max_memory)),
             policy: server.map(|server| server.policy.clone()),
             evicted_keys: number(|server| server.evicted_keys),
             keys: number(|server| server.databases.values().sum()),
@@ -295,7 +299,7 @@ pub struct HotStore {
     pub lines: u64,
 }
 
-/// A warmer.
+/// A warmer. For who has a list of stores it is as if there were no others: what counts all of them is 0, or left out.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Warmer {
     /// Its name; null, as all texts, for who is no operator.
@@ -392,7 +396,7 @@ pub struct Written {
 }
 
 /// What a warmer keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Plan {
     /// Bytes that it may spend.
     pub budget: u64,
@@ -418,7 +422,7 @@ pub struct Waiting {
 }
 
 /// Answers of all gateways whose logs a warmer reads, since it began to learn.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct AllGateways {
     /// Answers that did not need the source.
     pub hit_percent: Option<f64>,
@@ -442,17 +446,11 @@ impl AllGateways {
 }
 
 impl Warmer {
-    /// What a warmer tells, as far as a reader may see it: `visible` says which stores.
-    pub(super) fn of(
-        status: &Published,
-        paused: Option<&PausedBy>,
-        operator: bool,
-        visible: impl Fn(&str) -> bool,
-    ) -> Self {
+    /// What a warmer tells somebody who may see all stores.
+    pub(super) fn of(status: &Published, paused: Option<&PausedBy>, operator: bool) -> Self {
         let counts = &status.counts;
         let seen = |text: &Option<String>| text.clone().filter(|_| operator);
         let active = status.role == Role::Active;
-        let unready = counts.unready.iter().filter(|unready| visible(&unready.store_id));
         Self {
             instance: operator.then(|| status.instance.clone()),
             role: if active { "active" } else { "standby" },
@@ -501,8 +499,31 @@ impl Warmer {
             evicted: counts.memory.evicted,
             shrunk: counts.memory.shrunk,
             stores_left_out: counts.memory.stores_left_out,
-            unready: unready.map(|unready| waiting(unready, operator)).collect(),
+            unready: counts.unready.iter().map(|unready| waiting(unready, operator)).collect(),
             all_gateways: AllGateways::of(counts),
+        }
+    }
+
+    /// The same as if there were only these stores: their number, and which they are.
+    pub(super) fn limited(self, stores: usize, visible: impl Fn(&str) -> bool) -> Self {
+        let unready: Vec<Waiting> =
+            self.unready.into_iter().filter(|unready| visible(&unready.store_id)).collect();
+        let waiting = unready.len();
+        Self {
+            stores,
+            stores_ready: stores.saturating_sub(waiting),
+            waiting,
+            unready,
+            memory_bytes: 0,
+            failures: 0,
+            log_backlog: 0,
+            last_cycle: None,
+            written: Vec::new(),
+            plan: Plan::default(),
+            evicted: 0,
+            stores_left_out: 0,
+            all_gateways: AllGateways::default(),
+            ..self
         }
     }
 }

@@ -259,7 +259,11 @@ async fn warmers_are_told_with_what_waits() {
     assert_eq!((&warmer["instance"], warmer["unready"].as_array().unwrap().len()), (&"warm-1".into(), 3));
     let own = gateway.get_as("board", STATUS).await;
     assert!(!own.text().contains("secret inside") && !own.text().contains("warm-1"), "{}", own.text());
-    assert_eq!(own.json()["warmers"][0]["unready"].as_array().unwrap().len(), 2);
+    let warmer = &own.json()["warmers"][0];
+    assert_eq!(warmer["unready"].as_array().unwrap().len(), 2);
+    // As if there were no other stores.
+    assert_eq!((&warmer["stores"], &warmer["waiting"]), (&2.into(), &2.into()));
+    assert!(own.json()["redis"]["keys"].is_null() && all["redis"]["keys"].is_u64());
 
     let reasons = async |token: &str| {
         let days = gateway.get_as(token, "/v1/inventory/days?days=3").await.json();
