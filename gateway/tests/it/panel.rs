@@ -11,7 +11,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use shared::config::Settings;
 use shared::published::{Counts, Role, Status, Unready, Waits, tell};
-use testkit::{PostgresServer, RedisServer, wait_until};
+use testkit::{Nginx, PostgresServer, RedisServer, wait_until};
 
 use crate::fixture::{self, Gateway, LAST_DAY, STORES, operator, reader};
 
@@ -22,7 +22,7 @@ const STREAM: &str = "/v1/status/stream";
 /// A stream of events, as a browser reads it.
 struct Events {
     body: hyper::body::Incoming,
-    read: String,
+    read: Vec<u8>,
 }
 
 impl Events {
@@ -34,29 +34,24 @@ impl Events {
         let client = Pooled::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
         let response = client.request(request.body(Empty::new()).unwrap()).await.unwrap();
         assert_eq!(response.status(), 200);
-        for (name, value) in [
-            ("content-type", "text/event-stream"),
-            ("cache-control", "no-store"),
-            ("x-accel-buffering", "no"),
-        ] {
-            assert_eq!(response.headers()[name], value);
-        }
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert_eq!(response.headers()["cache-control"], "no-store");
         assert!(!response.headers().contains_key("content-length"));
-        Self { body: response.into_body(), read: String::new() }
+        Self { body: response.into_body(), read: Vec::new() }
     }
 
     /// The next event's document; `None` at the end.
     async fn next(&mut self) -> Option<Value> {
         loop {
-            if let Some((event, rest)) = self.read.split_once("\n\n") {
+            if let Some(end) = self.read.windows(2).position(|two| two == b"\n\n") {
+                let event: Vec<u8> = self.read.drain(..end + 2).collect();
+                let event = String::from_utf8(event).unwrap();
+                assert!(event.contains("event: status\n"), "{event}");
                 let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
-                assert!(event.contains("event: status"), "{event}");
-                let document = serde_json::from_str(data).unwrap();
-                self.read = rest.to_owned();
-                return Some(document);
+                return Some(serde_json::from_str(data).unwrap());
             }
             let frame = tokio::time::timeout(LIMIT, self.body.frame()).await.expect("an event in time");
-            self.read.push_str(std::str::from_utf8(&frame?.unwrap().into_data().unwrap()).unwrap());
+            self.read.extend(frame?.unwrap().into_data().unwrap());
         }
     }
 }
@@ -126,6 +121,16 @@ async fn a_stream_says_the_same_again_and_again_and_ends_with_the_gateway() {
     gateway.ask_to_stop();
     while events.next().await.is_some() {}
     gateway.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_come_through_nginx_as_they_happen() {
+    let (one, other) = (Gateway::without_servers().await, Gateway::without_servers().await);
+    let config = include_str!("../../../config/nginx.conf");
+    let nginx = Nginx::start(config, [&one.address, &other.address]).await;
+    let mut events = Events::open(&nginx.address(), &[]).await;
+    let (first, second) = (events.next().await.unwrap(), events.next().await.unwrap());
+    assert_eq!(first["gateway"]["name"], second["gateway"]["name"], "both are of one gateway");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
