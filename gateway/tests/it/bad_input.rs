@@ -57,7 +57,8 @@ async fn bad_parameters_are_named_all_at_once() {
 async fn what_is_not_there_is_404() {
     let gateway = Gateway::without_servers().await;
     for path in [
-        "/",
+        "/index.html",
+        "/assets/",
         "/v1",
         "/v1/",
         "/v1/metric",

@@ -210,8 +210,8 @@ async fn targets_have_their_forms() {
     for (line, status) in [
         ("OPTIONS *", 404),
         ("GET *", 404),
-        ("GET http://elsewhere", 404),
-        ("GET http://x:port/", 404),
+        ("GET http://elsewhere/nowhere", 404),
+        ("GET http://x:port/nowhere", 404),
         ("GET elsewhere:80", 404),
         ("GET //v1/stores", 404),
         ("GET /v1//stores", 404),

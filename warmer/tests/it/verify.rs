@@ -218,6 +218,10 @@ async fn faults_of_redis_fail_their_check_and_no_other() {
     place.redis.start_again().await;
     // It forgot all that was set by command.
     place.folder.set_up("redis", &url, &apply).await.ok();
+    // Until the warmer has noticed, it tells what was.
+    let cells = "EXISTS hs:1:cells:{s1} hs:1:cells:{s2} hs:1:cells:{s3}";
+    wait_until("cells to be there again", PATIENCE, async || place.redis.says(&[cells]).await == [":3"])
+        .await;
     wait_until("all to be warm again", PATIENCE, async || is_well(&place.verify().await)).await;
     place.all_is_well("redis-server runs again").await;
 }

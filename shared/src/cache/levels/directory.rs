@@ -76,9 +76,10 @@ impl Levels {
         reads.into_iter().map(|read| read.hit().and_then(|bytes| parse_time(&bytes))).collect()
     }
 
-    /// When the data of all stores were last confirmed, milliseconds since 1970.
+    /// When the data of all stores were last confirmed, milliseconds since 1970. No request waits for it, so it says nothing to
+    /// the breaker of how requests fare.
     pub async fn read_fleet_fresh(&self) -> Option<i64> {
-        let read = self.cache.read(&[self.keys.fleet_fresh()], Patience::Small).await.pop()?;
+        let read = self.cache.read(&[self.keys.fleet_fresh()], Patience::Bulk).await.pop()?;
         read.hit().and_then(|bytes| parse_time(&bytes))
     }
 
