@@ -13,12 +13,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use shared::answers::parameters::{Parameters, ParametersError};
 use shared::answers::response::JSON;
-use shared::cache::Read;
 use shared::model::query::MAX_STORES;
 use shared::model::{Directory, StoreInfo};
 use shared::published::PlanRecord;
 
-use crate::app::App;
+use crate::app::{App, Front};
 use crate::auth::Caller;
 use crate::body::ResponseBody;
 use crate::negotiate::{self, Format};
@@ -50,9 +49,6 @@ pub struct Envelope<T> {
     data: T,
 }
 
-/// All levels.
-pub(crate) const LEVELS: [Level; 4] = Level::ALL;
-
 /// Whether a path is one of these.
 #[must_use]
 pub fn is_at(path: &str) -> bool {
@@ -60,19 +56,18 @@ pub fn is_at(path: &str) -> bool {
 }
 
 /// The stores that somebody asks about, page by page, hottest first.
-struct Page<'a> {
-    stores: Vec<Ranked<'a>>,
+struct Page {
+    stores: Vec<Ranked>,
     /// The id after which the next page begins.
     next: Option<String>,
     /// Whether it is the first page of a question that names no stores.
     first_of_all: bool,
-    plan: Option<PlanRecord>,
+    plan: Option<Arc<PlanRecord>>,
 }
 
 /// A store and its place.
-#[derive(Clone, Copy)]
-struct Ranked<'a> {
-    info: &'a StoreInfo,
+struct Ranked {
+    info: StoreInfo,
     /// From 1.
     rank: usize,
     heat: f64,
@@ -84,6 +79,7 @@ struct Ranked<'a> {
 /// # Errors
 /// If the parameters do not fit, name others' stores, or Redis does not answer.
 pub(crate) async fn answer(
+    front: &Front,
     app: &App,
     caller: Caller<'_>,
     request: &Request<()>,
@@ -98,8 +94,8 @@ pub(crate) async fn answer(
         let (named, after, limit) = selection(&mut parameters, DAYS_STORES)?;
         caller.check(named.iter().flatten())?;
         let directory = caller.directory(&app.directory().await?);
-        let page = page(app, &directory, named, after, limit).await?;
-        let data = days::of(app, &directory, &page, i32::from(shown), caller.is_operator()).await?;
+        let page = page(front.panel().plan(), &directory, named.as_ref(), after.as_ref(), limit)?;
+        let data = days::of(app, &directory, page, i32::from(shown), caller.is_operator()).await?;
         return json_response(&Envelope { data }, request.headers());
     }
     let mut parameters = Parameters::of(query, &PARAMETERS);
@@ -107,8 +103,8 @@ pub(crate) async fn answer(
     let (named, after, limit) = selection(&mut parameters, STORES)?;
     caller.check(named.iter().flatten())?;
     let directory = caller.directory(&app.directory().await?);
-    let page = page(app, &directory, named, after, limit).await?;
-    let data = entries::of(app, &directory, &page, level).await?;
+    let page = page(front.panel().plan(), &directory, named.as_ref(), after.as_ref(), limit)?;
+    let data = entries::of(app, &directory, &page, level, caller.is_operator()).await?;
     json_response(&Envelope { data }, request.headers())
 }
 
@@ -126,21 +122,16 @@ fn selection(parameters: &mut Parameters<'_>, limits: (u16, u16)) -> Result<Sele
 }
 
 /// The stores of a page. Ranks are among those that the caller may see.
-async fn page<'a>(
-    app: &App,
-    directory: &'a Arc<Directory>,
-    named: Option<BTreeSet<String>>,
-    after: Option<String>,
+fn page(
+    plan: Option<Arc<PlanRecord>>,
+    directory: &Directory,
+    named: Option<&BTreeSet<String>>,
+    after: Option<&String>,
     limit: usize,
-) -> Result<Page<'a>, Problem> {
-    if let Some(unknown) = named.iter().flatten().find(|store_id| directory.get(store_id).is_none()) {
+) -> Result<Page, Problem> {
+    if let Some(unknown) = named.into_iter().flatten().find(|store_id| directory.get(store_id).is_none()) {
         return Err(Problem::unknown_store(unknown));
     }
-    let plan = match app.levels().read_plan::<PlanRecord>().await {
-        Read::Hit(plan) => Some(plan),
-        Read::Miss => None,
-        Read::Unavailable => return Err(Problem::cache_away()),
-    };
     let decisions = plan.iter().flat_map(|plan| &plan.stores);
     let ranked = decisions.filter_map(|decision| {
         let info = directory.get(&decision.store_id)?;
@@ -153,18 +144,20 @@ async fn page<'a>(
     let others: Vec<_> = others.map(|info| (info, 0.0, false)).collect();
     ranked.extend(others);
     let ranked = ranked.into_iter().enumerate();
-    let ranked = ranked.map(|(before, (info, heat, hot))| Ranked { info, rank: before + 1, heat, hot });
-    let wanted =
-        ranked.filter(|store| named.as_ref().is_none_or(|named| named.contains(&store.info.store_id)));
-    let mut rest: Vec<Ranked<'a>> = wanted.collect();
-    if let Some(after) = &after {
-        let at = rest.iter().position(|store| store.info.store_id == *after);
+    let wanted = ranked.filter(|(_, (info, ..))| named.is_none_or(|named| named.contains(&info.store_id)));
+    let mut rest: Vec<_> = wanted.collect();
+    if let Some(after) = after {
+        let at = rest.iter().position(|(_, (info, ..))| info.store_id == *after);
         let at = at.ok_or_else(|| Problem::unknown_store(after))?;
         rest.drain(..=at);
     }
     let more = rest.len() > limit;
     rest.truncate(limit);
-    let next = rest.last().filter(|_| more).map(|store| store.info.store_id.clone());
+    let stores = rest.into_iter();
+    let stores =
+        stores.map(|(before, (info, heat, hot))| Ranked { info: info.clone(), rank: before + 1, heat, hot });
+    let stores: Vec<Ranked> = stores.collect();
+    let next = stores.last().filter(|_| more).map(|store| store.info.store_id.clone());
     let first_of_all = after.is_none() && named.is_none();
-    Ok(Page { stores: rest, next, first_of_all, plan })
+    Ok(Page { stores, next, first_of_all, plan })
 }

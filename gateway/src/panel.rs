@@ -25,6 +25,7 @@ use shared::answers::response::JSON;
 use shared::cache::MonitorStatus;
 use shared::entry;
 use shared::model::Directory;
+use shared::published::PlanRecord;
 use shared::runtime::{VERSION, now_ms, process};
 use tokio::sync::{Semaphore, watch};
 
@@ -133,6 +134,11 @@ impl Panel {
 
     fn with<T>(&self, work: impl FnOnce(&mut Known) -> T) -> T {
         work(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The plan that the warmer follows, as it was read last.
+    pub(crate) fn plan(&self) -> Option<Arc<PlanRecord>> {
+        self.with(|known| known.seen.plan.clone())
     }
 
     /// Where the gateway listens, and how many streams it may have.

@@ -51,7 +51,7 @@ where
             passage.waiting(Box::pin(refresh)).await
         }
         Ok(Next::Inventory(app, caller)) => {
-            let inventory = Box::pin(inventory::answer(app, caller, &request));
+            let inventory = Box::pin(inventory::answer(front, app, caller, &request));
             passage.waiting(async { inventory.await.map(Reply::from) }).await
         }
         Err(problem) => Err(problem),

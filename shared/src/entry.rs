@@ -4,12 +4,12 @@
 //! Layout: `HTSF`, format version, kind, codec, 0, header length (u32 little-endian), header (MessagePack array),
 //! payload (gzip of MessagePack). See `docs/wire-format.md`.
 
+mod gzip;
 mod look;
 mod orders;
 
-use std::io::{Read, Write};
+use std::io::Write;
 
-use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use flate2::{Compression, Decompress, FlushDecompress, Status};
 use serde::de::DeserializeOwned;
@@ -18,6 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::{DataVersion, Day};
 
+pub use gzip::{GzipPieces, gunzip, gzip, gzip_small};
 pub use look::{Look, look};
 pub use orders::OrderBlock;
 
@@ -328,67 +329,6 @@ pub fn decode_body(bytes: &[u8], expected: &Expected<'_>) -> Result<(Header, usi
 pub fn kind(bytes: &[u8]) -> Option<EntryKind> {
     let preamble = bytes.get(..PREAMBLE).filter(|preamble| &preamble[..4] == MAGIC)?;
     EntryKind::ALL.into_iter().find(|kind| *kind as u8 == preamble[5])
-}
-
-/// gzip of bytes that are sent as they are.
-///
-/// # Errors
-/// If they cannot be compressed.
-pub fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    gzip_at(bytes, Compression::fast())
-}
-
-/// As [`gzip`], as small as it gets: for what is compressed once and sent often.
-///
-/// # Errors
-/// If they cannot be compressed.
-pub fn gzip_small(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    gzip_at(bytes, Compression::best())
-}
-
-#[allow(clippy::disallowed_methods, reason = "the owner of gzip")]
-fn gzip_at(bytes: &[u8], level: Compression) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), level);
-    encoder.write_all(bytes)?;
-    encoder.finish()
-}
-
-/// gzip of what comes piece by piece: each piece can be inflated as soon as it is there. What was sent before makes later pieces
-/// small. Takes about 300 kB of memory.
-#[derive(Debug)]
-pub struct GzipPieces(GzEncoder<Vec<u8>>);
-
-impl Default for GzipPieces {
-    #[allow(clippy::disallowed_methods, reason = "the owner of gzip")]
-    fn default() -> Self {
-        Self(GzEncoder::new(Vec::new(), Compression::fast()))
-    }
-}
-
-impl GzipPieces {
-    /// The next piece.
-    ///
-    /// # Errors
-    /// If it cannot be compressed.
-    pub fn next(&mut self, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-        self.0.write_all(bytes)?;
-        self.0.flush()?;
-        Ok(std::mem::take(self.0.get_mut()))
-    }
-
-    /// What ends it.
-    ///
-    /// # Errors
-    /// If it cannot be compressed.
-    pub fn end(self) -> std::io::Result<Vec<u8>> {
-        self.0.finish()
-    }
-}
-
-/// Inflates a gzip file (also several members) while it is read; ends without an error after `limit` bytes.
-#[allow(clippy::disallowed_methods, reason = "the owner of gzip")]
-pub fn gunzip(reader: impl std::io::BufRead, limit: u64) -> impl Read {
-    MultiGzDecoder::new(reader).take(limit)
 }
 
 /// A document as JSON text, exact to the last digit.

@@ -56,7 +56,7 @@ struct StoreRow {
 pub(super) async fn of(
     app: &App,
     directory: &Arc<Directory>,
-    page: &Page<'_>,
+    page: Page,
     shown: i32,
     operator: bool,
 ) -> Result<StoreDays, Problem> {
@@ -67,7 +67,6 @@ pub(super) async fn of(
         .last_day()
         .map(|last| (0..shown).map(|after| last.plus(after + 1 - shown)).collect())
         .unwrap_or_default();
-    let names: Vec<String> = days.iter().map(Day::to_string).collect();
     let keys: Vec<String> = page
         .stores
         .iter()
@@ -81,11 +80,30 @@ pub(super) async fn of(
     let fresh = levels.read_fresh(&ids).await;
     let causes = Causes::read(levels, operator).await?;
     let soft = i64::try_from(levels.ttl().soft(EntryKind::DayCell).as_millis()).unwrap_or(i64::MAX);
+    // In memory nothing is confirmed, for nothing changes.
+    let ages = levels.cache().health().is_some();
+    // Away from the threads that serve: of 1,000 stores these are a quarter of a million names.
+    app.compute()
+        .run(move || rows(now, &days, page, &fields, &fresh, &causes, ages.then_some(soft)))
+        .await
+        .map_err(Problem::from)
+}
+
+/// What is there, and what is old: confirmed longer ago than `soft` milliseconds, if age counts.
+fn rows(
+    now: i64,
+    days: &[Day],
+    page: Page,
+    fields: &[Vec<String>],
+    fresh: &[Option<i64>],
+    causes: &Causes,
+    soft: Option<i64>,
+) -> StoreDays {
+    let names: Vec<String> = days.iter().map(Day::to_string).collect();
     let mut counts = BTreeMap::from([("warm", 0), ("partly", 0), ("stale", 0), ("cold", 0)]);
-    let rows = page.stores.iter().zip(fields.chunks(2)).zip(fresh).map(|((store, fields), confirmed_at)| {
-        // In memory nothing is confirmed, for nothing changes.
-        let stale =
-            levels.cache().health().is_some() && confirmed_at.is_none_or(|at| at.saturating_add(soft) < now);
+    let mut stores = Vec::with_capacity(page.stores.len());
+    for ((store, fields), confirmed_at) in page.stores.iter().zip(fields.chunks(2)).zip(fresh) {
+        let stale = soft.is_some_and(|soft| confirmed_at.is_none_or(|at| at.saturating_add(soft) < now));
         let there: Vec<HashSet<&str>> =
             fields.iter().map(|names| names.iter().map(String::as_str).collect()).collect();
         let has = |name: &str| there.iter().all(|names| names.contains(name));
@@ -95,25 +113,18 @@ pub(super) async fn of(
             (true, false) if store.info.days.within(one(*day)).next().is_none() => 'e',
             (true, false) => 'w',
         });
-        let row = row(store, letters.collect(), stale, confirmed_at, &causes);
+        let row = row(store, letters.collect(), stale, *confirmed_at, causes);
         *counts.entry(row.state).or_default() += 1;
-        row
-    });
-    let stores: Vec<StoreRow> = rows.collect();
-    Ok(StoreDays { now, days: names, stores, counts, next: page.next.clone() })
+        stores.push(row);
+    }
+    StoreDays { now, days: names, stores, counts, next: page.next }
 }
 
 fn one(day: Day) -> shared::model::DayRange {
     shared::model::DayRange { from: day, to: day }
 }
 
-fn row(
-    store: &Ranked<'_>,
-    days: String,
-    stale: bool,
-    confirmed_at: Option<i64>,
-    causes: &Causes,
-) -> StoreRow {
+fn row(store: &Ranked, days: String, stale: bool, confirmed_at: Option<i64>, causes: &Causes) -> StoreRow {
     let missing = days.matches('c').count();
     let state = match (missing, stale) {
         (missing, _) if missing == days.len() => "cold",

@@ -18,9 +18,6 @@ use super::Page;
 use crate::app::{App, KeptDays};
 use crate::problem::Problem;
 
-/// Days of a default diagnosis.
-const DIAGNOSIS_DAYS: i32 = 30;
-
 /// A level of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -109,8 +106,9 @@ struct Candidate {
 pub(super) async fn of(
     app: &App,
     directory: &Arc<Directory>,
-    page: &Page<'_>,
+    page: &Page,
     level: Option<Level>,
+    operator: bool,
 ) -> Result<Entries, Problem> {
     let wants = |one: Level| level.is_none_or(|level| level == one);
     let (levels, now, all) = (app.levels(), now_ms(), app.directory().await?);
@@ -120,10 +118,17 @@ pub(super) async fn of(
     let mut candidates = Vec::new();
     let mut rows = Vec::new();
     let fleet = Ask::default_for(Document::Diagnosis).resolve(&all).ok().and_then(|query| query.diagnosis);
-    for store in page.stores.iter().map(|store| store.info) {
+    for store in page.stores.iter().map(|store| &store.info) {
         let confirmed_at = fresh.get(store.store_id.as_str()).copied().flatten();
-        let of_store =
-            OfStore { levels, store, plan: page.plan.as_ref(), kept: app.kept_days(), confirmed_at };
+        let of_store = OfStore {
+            levels,
+            store,
+            all: &all,
+            plan: page.plan.as_deref(),
+            operator,
+            kept: app.kept_days(),
+            confirmed_at,
+        };
         if wants(Level::L1) {
             candidates.extend(of_store.orders(all.last_day()));
         }
@@ -136,7 +141,8 @@ pub(super) async fn of(
     }
     if page.first_of_all && (wants(Level::L3) || wants(Level::L4)) {
         let confirmed_at = levels.read_fleet_fresh().await;
-        let answers = page.plan.iter().flat_map(|plan| answers(levels, plan, &all, directory, confirmed_at));
+        let answers =
+            page.plan.iter().flat_map(|plan| answers(levels, plan, &all, directory, operator, confirmed_at));
         candidates.extend(answers.filter(|candidate| wants(candidate.level)));
     }
     let keys: Vec<String> = candidates.iter().map(|candidate| candidate.key.clone()).collect();
@@ -185,7 +191,9 @@ fn stale_in(
 struct OfStore<'a> {
     levels: &'a Levels,
     store: &'a StoreInfo,
+    all: &'a Directory,
     plan: Option<&'a PlanRecord>,
+    operator: bool,
     kept: KeptDays,
     confirmed_at: Option<i64>,
 }
@@ -221,7 +229,7 @@ impl OfStore<'_> {
             self.plan.and_then(|plan| plan.stores.iter().find(|decision| decision.store_id == *id));
         let why = decision.map_or_else(
             || "kept: among the largest stores".to_owned(),
-            |decision| decision.lines_reason.to_string(),
+            |decision| words(&decision.lines_reason, self.operator),
         );
         let days = self.store.days.within(range);
         let keys = self.levels.keys();
@@ -233,8 +241,8 @@ impl OfStore<'_> {
 
     fn partials(&self, fleet: Option<DayRange>) -> Vec<Candidate> {
         let id = &self.store.store_id;
-        let last = self.store.days.last();
-        let own = last.map(|last| DayRange { from: last.plus(1 - DIAGNOSIS_DAYS), to: last });
+        let ask = Ask { stores: Some([id.clone()].into()), ..Ask::default_for(Document::Diagnosis) };
+        let own = ask.resolve(self.all).ok().and_then(|query| query.diagnosis);
         let keys = self.levels.keys();
         let of = |range, whose: &str| {
             let why = format!("kept: this store's part of the default diagnosis of {whose}");
@@ -297,12 +305,21 @@ impl OfStore<'_> {
     }
 }
 
+/// A reason in words; whose favourite something is, is for operators.
+fn words(reason: &Reason, operator: bool) -> String {
+    match reason {
+        Reason::Floor { .. } if !operator => "kept: among somebody's favourites".to_owned(),
+        _ => reason.to_string(),
+    }
+}
+
 /// Documents and ready responses that the plan keeps, of which somebody may see all stores.
 fn answers<'a>(
     levels: &'a Levels,
     plan: &'a PlanRecord,
     all: &'a Directory,
     visible: &'a Directory,
+    operator: bool,
     confirmed_at: Option<i64>,
 ) -> impl Iterator<Item = Candidate> + 'a {
     let sees = |query: &Query| query.stores.iter().all(|store| visible.get(store).is_some());
@@ -324,7 +341,7 @@ fn answers<'a>(
         };
         let kept = decision.reason.admits();
         let answer = kept.then(|| {
-            let why = decision.reason.to_string();
+            let why = words(&decision.reason, operator);
             candidate(levels.keys().answer(&query), Level::L3, EntryKind::Answer, "answer", why)
         });
         let ready = decision.ready.then(|| {

@@ -94,7 +94,11 @@ impl Causes {
             return left_out();
         }
         if counts.waiting > counts.unready.len() {
-            let text = format!("{} stores wait to be warmed, this one among the last", counts.waiting);
+            let text = if self.operator {
+                format!("{} stores wait to be warmed, this one among the last", counts.waiting)
+            } else {
+                "it waits to be warmed".to_owned()
+            };
             return json!({ "code": "waiting", "place": null, "text": text });
         }
         if counts.memory.evicted > 0 && !stale {
@@ -110,6 +114,11 @@ impl Causes {
     fn waits(&self, unready: &Unready) -> Value {
         let what = if unready.changed { "its data changed: " } else { "" };
         match &unready.why {
+            // How many others there are is for operators.
+            Waits::Waiting { .. } if !self.operator => {
+                let text = format!("{what}it waits to be warmed");
+                json!({ "code": "waiting", "place": null, "changed": unready.changed, "text": text })
+            }
             Waits::Waiting { place } => {
                 let text = format!("{what}number {place} of those that wait to be warmed");
                 json!({ "code": "waiting", "place": place, "changed": unready.changed, "text": text })

@@ -86,7 +86,7 @@ fn after() -> Value {
 }
 
 fn entries() -> Vec<Value> {
-    let names = inventory::LEVELS.map(inventory::Level::as_str);
+    let names = inventory::Level::ALL.map(inventory::Level::as_str);
     let level = json!({ "type": "string", "enum": names });
     vec![
         stores(),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::cache::{MonitorState, MonitorStatus};
-use shared::published::{Counts, Phase, Role, Status as Published, Unready};
+use shared::published::{Counts, CycleReport, Phase, PlanCounts, Role, Status as Published, Unready};
 
 use super::events::Event;
 use super::history::Columns;
@@ -335,11 +335,11 @@ pub struct Warmer {
     /// Bytes of the access logs that it has not read yet.
     pub log_backlog: u64,
     /// The last cycle.
-    pub last_cycle: Option<Cycle>,
+    pub last_cycle: Option<CycleReport>,
     /// What it wrote since the start, by level.
     pub written: Vec<Written>,
     /// What it keeps.
-    pub plan: Plan,
+    pub plan: PlanCounts,
     /// Keys that Redis evicted since it began to look.
     pub evicted: u64,
     /// Whether Redis has no room for all that it may keep.
@@ -365,25 +365,6 @@ pub struct PausedBy {
     pub reason: Option<String>,
 }
 
-/// A cycle of a warmer: times from its begin, milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Cycle {
-    /// When it began, milliseconds since 1970.
-    pub began: i64,
-    /// Until its end.
-    pub duration_ms: i64,
-    /// Until the changes were known.
-    pub changes_ms: i64,
-    /// Until the plan was made.
-    pub rank_ms: i64,
-    /// Until everything was ready.
-    pub warm_ms: i64,
-    /// Order lines read.
-    pub lines_read: u64,
-    /// Stores warmed.
-    pub stores_warmed: u64,
-}
-
 /// What was written of a level.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Written {
@@ -393,23 +374,6 @@ pub struct Written {
     pub entries: u64,
     /// Bytes.
     pub bytes: u64,
-}
-
-/// What a warmer keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Plan {
-    /// Bytes that it may spend.
-    pub budget: u64,
-    /// Bytes that it takes, as estimated.
-    pub bytes: u64,
-    /// Documents beside those over all stores.
-    pub answers: usize,
-    /// Ready responses.
-    pub ready: usize,
-    /// Stores that are warmed first.
-    pub hot: usize,
-    /// Stores of which order lines are kept.
-    pub orders: usize,
 }
 
 /// A store that is to be warmed.
@@ -470,15 +434,7 @@ impl Warmer {
             failures: counts.failures,
             last_failure: seen(&counts.last_failure),
             log_backlog: counts.log_backlog,
-            last_cycle: counts.last_cycle.as_ref().map(|cycle| Cycle {
-                began: cycle.began,
-                duration_ms: cycle.duration_ms,
-                changes_ms: cycle.changes_ms,
-                rank_ms: cycle.rank_ms,
-                warm_ms: cycle.warm_ms,
-                lines_read: cycle.lines_read,
-                stores_warmed: cycle.stores_warmed,
-            }),
+            last_cycle: counts.last_cycle.clone(),
             written: counts
                 .written
                 .iter()
@@ -488,14 +444,7 @@ impl Warmer {
                     bytes: *bytes,
                 })
                 .collect(),
-            plan: Plan {
-                budget: counts.plan.budget,
-                bytes: counts.plan.bytes,
-                answers: counts.plan.answers,
-                ready: counts.plan.ready,
-                hot: counts.plan.hot,
-                orders: counts.plan.orders,
-            },
+            plan: counts.plan,
             evicted: counts.memory.evicted,
             shrunk: counts.memory.shrunk,
             stores_left_out: counts.memory.stores_left_out,
@@ -519,7 +468,7 @@ impl Warmer {
             log_backlog: 0,
             last_cycle: None,
             written: Vec::new(),
-            plan: Plan::default(),
+            plan: PlanCounts::default(),
             evicted: 0,
             stores_left_out: 0,
             all_gateways: AllGateways::default(),
@@ -531,8 +480,11 @@ impl Warmer {
 fn waiting(unready: &Unready, operator: bool) -> Waiting {
     // Nothing of it cannot be written as JSON.
     let mut why = serde_json::to_value(&unready.why).unwrap_or_default();
-    if !operator && let Some(error) = why.get_mut("error") {
-        *error = serde_json::Value::Null;
+    // Nor how many others there are.
+    for hidden in ["error", "place"].iter().filter(|_| !operator) {
+        if let Some(value) = why.get_mut(*hidden) {
+            *value = serde_json::Value::Null;
+        }
     }
     Waiting { store_id: unready.store_id.clone(), why }
 }

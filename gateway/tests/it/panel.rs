@@ -267,6 +267,8 @@ async fn warmers_are_told_with_what_waits() {
     let warmer = &own.json()["warmers"][0];
     assert_eq!(warmer["unready"].as_array().unwrap().len(), 2);
     // As if there were no other stores.
+    let place = warmer["unready"].as_array().unwrap().iter().find(|store| store["store_id"] == STORES[1]);
+    assert!(place.unwrap()["why"]["place"].is_null());
     assert_eq!((&warmer["stores"], &warmer["waiting"]), (&2.into(), &2.into()));
     assert!(own.json()["redis"]["keys"].is_null() && all["redis"]["keys"].is_u64());
 
