@@ -82,7 +82,8 @@ function active(warmer, now) {
         ],
         [t("warmer.cycles"), number(warmer.cycles)],
         [t("warmer.failures"), number(warmer.failures)],
-        warmer.last_failure && [t("warmer.last_failure"), failureText(warmer.last_failure)],
+        warmer.last_failure_at && [t("warmer.failed_at"), ago(warmer.last_failure_at, now)],
+        warmer.last_failure && [t("warmer.last_failure"), warmer.last_failure],
         [t("warmer.backlog"), bytes(warmer.log_backlog)],
         [t("warmer.told"), ago(warmer.told_at, now)],
       ]),
@@ -135,9 +136,6 @@ function active(warmer, now) {
       ),
   );
 }
-
-const failureText = (failure) =>
-  typeof failure === "string" ? failure : [failure.text ?? failure.what ?? failure.error].join(" ");
 
 /** One bar whose pieces are as long as the steps took; the figures are written below it. */
 function cycleBar(cycle, now) {

@@ -41,6 +41,14 @@ pub use requests::Request;
 /// Stores that are to be warmed of which it is told what they wait for.
 const UNREADY_TOLD: usize = 100;
 
+/// What a renewal of the lease found.
+struct Renewed {
+    /// Whether this warmer has it.
+    mine: bool,
+    /// Whether no fence stood: nothing expires it.
+    emptied: bool,
+}
+
 /// Everything that a running daemon holds.
 pub struct Daemon {
     warming: Warming,
@@ -77,6 +85,8 @@ pub struct Daemon {
     questions: Questions,
     /// Whether documents of earlier warmers were looked for.
     adopted: bool,
+    /// Whether a write was refused, and nobody could be asked since why.
+    doubted: bool,
     /// The state of the source that the last look saw, milliseconds since 1970; `None` if it failed.
     looked_at: Option<i64>,
     /// What was confirmed last.
@@ -167,6 +177,7 @@ impl Daemon {
             pace: Pace::default(),
             questions: Questions::default(),
             adopted: false,
+            doubted: false,
             looked_at: None,
             confirmed_at: 0,
             progress,
@@ -237,6 +248,7 @@ impl Daemon {
 
     /// Everything that is thought to be ready is looked at again.
     fn start_over(&mut self) {
+        self.doubted = false;
         self.jobs.abort_all();
         self.jobs = JoinSet::new();
         self.store_jobs = 0;
@@ -250,26 +262,37 @@ impl Daemon {
         self.adopted = false;
         self.cycle = Cycle::default();
         self.begin_cycle();
+        // Whoever looks before the next second must not be told of what was.
+        self.note_state();
     }
 
     /// Renews the lease, and finds out in the same step whether the cache was emptied: then the fence, which never expires, is
     /// gone.
     async fn keep_lease(&mut self) -> bool {
-        let (mine, emptied) = self.renew_lease().await;
-        if mine && emptied {
-            tracing::warn!("redis was emptied; everything is made again");
-            self.start_over();
+        match self.renew_lease().await {
+            Some(Renewed { mine: false, .. }) => false,
+            Some(Renewed { emptied, .. }) => {
+                if emptied {
+                    tracing::warn!("redis was emptied; everything is made again");
+                }
+                if emptied || self.doubted {
+                    self.start_over();
+                }
+                true
+            }
+            None => true,
         }
-        mine
     }
 
-    /// Whether the lease is this warmer's, and whether no fence stood.
-    async fn renew_lease(&mut self) -> (bool, bool) {
+    /// What the cache says of the lease; `None` if it says nothing.
+    async fn renew_lease(&mut self) -> Option<Renewed> {
         match self.warming.levels.cache().acquire(&self.fence, self.settings.lease).await {
-            Ok(holder) => (holder.owner == self.fence.owner, !holder.fence_stood),
+            Ok(holder) => {
+                Some(Renewed { mine: holder.owner == self.fence.owner, emptied: !holder.fence_stood })
+            }
             Err(error) => {
                 tracing::warn!(error = %error, "the lease could not be renewed");
-                (true, false)
+                None
             }
         }
     }
@@ -281,11 +304,19 @@ impl Daemon {
             return true;
         }
         tracing::warn!(error = %error, "a write was refused");
-        let (mine, _) = self.renew_lease().await;
-        if mine {
-            self.start_over();
+        match self.renew_lease().await {
+            Some(renewed) => {
+                if renewed.mine {
+                    self.start_over();
+                }
+                renewed.mine
+            }
+            // Started over at once, it would be refused again and again; the next renewal that is answered sees to it.
+            None => {
+                self.doubted = true;
+                true
+            }
         }
-        mine
     }
 
     async fn every_second(&mut self) {
@@ -302,6 +333,11 @@ impl Daemon {
         self.take_operators_requests().await;
         self.refresh_confirmations();
         self.remember();
+        self.note_state();
+    }
+
+    /// What is shown of the daemon from now on.
+    fn note_state(&self) {
         let answered = self.learned.with(|state| {
             state.last_day = self.shelf.scope().directory.last_day();
             state.interest.answered().clone()

@@ -332,6 +332,8 @@ pub struct Warmer {
     pub failures: u64,
     /// The last one.
     pub last_failure: Option<String>,
+    /// When that was, milliseconds since 1970.
+    pub last_failure_at: Option<i64>,
     /// Bytes of the access logs that it has not read yet.
     pub log_backlog: u64,
     /// The last cycle.
@@ -433,6 +435,7 @@ impl Warmer {
             cycles: counts.cycles,
             failures: counts.failures,
             last_failure: seen(&counts.last_failure),
+            last_failure_at: counts.last_failure_at,
             log_backlog: counts.log_backlog,
             last_cycle: counts.last_cycle.clone(),
             written: counts

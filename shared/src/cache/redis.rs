@@ -7,6 +7,7 @@ mod health;
 mod inspect;
 mod lease;
 mod monitor;
+mod reader;
 mod rights;
 mod server;
 mod tracking;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use bb8::Pool;
 use bytes::Bytes;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::ConnectionManagerConfig;
 use redis::{Client, Cmd, Pipeline, RedisResult};
 use thread_local::ThreadLocal;
 use tokio::sync::Semaphore;
@@ -34,6 +35,7 @@ pub use inspect::{KeyFacts, KeyType};
 pub use lease::{Fence, Holder};
 use monitor::Monitored;
 pub use monitor::{Monitor, MonitorState, MonitorStatus, Warning, WarningKind};
+use reader::Reader;
 pub use rights::{AclRole, AclUser, ServerVersion, acl_rules, acl_user_words, password_hash};
 pub use server::ServerFacts;
 pub use whose::Right;
@@ -104,10 +106,10 @@ const SMALL_READS: usize = 256;
 #[derive(Clone)]
 pub struct RedisCache {
     /// One per thread that reads, made with its first read: answers wake nobody on another core.
-    small: Arc<ThreadLocal<ConnectionManager>>,
+    small: Arc<ThreadLocal<Reader>>,
     small_config: ConnectionManagerConfig,
     small_places: Arc<Semaphore>,
-    bulk: ConnectionManager,
+    bulk: Reader,
     writers: Pool<Writers>,
     client: Client,
     fence: Option<Arc<Fence>>,
@@ -136,7 +138,7 @@ impl RedisCache {
             .set_connection_timeout(Some(settings.connect_timeout))
             // Waits are bounded here, by the size of each read.
             .set_response_timeout(None);
-        let manager = || ConnectionManager::new_lazy_with_config(client.clone(), config.clone());
+        let bulk = Reader::new(&client, &config)?;
         let writers = Pool::builder()
             .max_size(settings.write_connections)
             .min_idle(Some(0))
@@ -145,9 +147,9 @@ impl RedisCache {
             .build_unchecked(Writers::new(client.clone(), settings.connect_timeout));
         Ok(Self {
             small: Arc::default(),
-            small_config: config.clone(),
+            small_config: config,
             small_places: Arc::new(Semaphore::new(SMALL_READS)),
-            bulk: manager()?,
+            bulk,
             writers,
             client,
             fence: None,
@@ -165,10 +167,8 @@ impl RedisCache {
     }
 
     /// This thread's connection for small reads.
-    fn small(&self) -> RedisResult<ConnectionManager> {
-        let manager =
-            || ConnectionManager::new_lazy_with_config(self.client.clone(), self.small_config.clone());
-        self.small.get_or_try(manager).cloned()
+    fn small(&self) -> RedisResult<Reader> {
+        self.small.get_or_try(|| Reader::new(&self.client, &self.small_config)).cloned()
     }
 
     fn bulk_limit(&self, slots: usize) -> Duration {
@@ -236,10 +236,7 @@ impl RedisCache {
 
 /// Reads slots with one MGET per run of keys and one HMGET per run of fields of one hash, some hundred slots a round trip.
 #[allow(clippy::disallowed_methods, reason = "the owner of Redis")]
-async fn read_all(
-    connection: RedisResult<ConnectionManager>,
-    slots: &[Slot],
-) -> RedisResult<Vec<Option<Bytes>>> {
+async fn read_all(connection: RedisResult<Reader>, slots: &[Slot]) -> RedisResult<Vec<Option<Bytes>>> {
     let mut connection = connection?;
     let alike = |a: &Slot, b: &Slot| match (&a.field, &b.field) {
         (None, None) => true,

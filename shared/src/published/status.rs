@@ -114,12 +114,23 @@ pub struct Counts {
     pub failures: u64,
     /// The last one.
     pub last_failure: Option<String>,
+    /// When that was, milliseconds since 1970.
+    pub last_failure_at: Option<i64>,
     /// Entries and bytes written, by level.
     pub written: BTreeMap<Cow<'static, str>, (u64, u64)>,
     /// The last cycle.
     pub last_cycle: Option<CycleReport>,
     /// The first of the stores that are to be warmed.
     pub unready: Vec<Unready>,
+}
+
+impl Counts {
+    /// Whether nothing failed since a cycle began that has ended: what failed before was tried again in it.
+    #[must_use]
+    pub fn is_past_its_failures(&self) -> bool {
+        let Some(failed_at) = self.last_failure_at else { return self.last_failure.is_none() };
+        self.last_cycle.as_ref().is_some_and(|cycle| cycle.began > failed_at)
+    }
 }
 
 /// A store that is to be warmed.

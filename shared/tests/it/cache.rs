@@ -22,8 +22,12 @@ const MAX_INFLATED: u64 = 1 << 20;
 
 /// A busy machine must not turn a slow answer into an outage.
 fn redis(server: &RedisServer) -> Cache {
+    redis_at(server.url())
+}
+
+fn redis_at(url: String) -> Cache {
     let settings = RedisSettings {
-        url: server.url(),
+        url,
         command_timeout: Duration::from_secs(10),
         bulk_timeout: Duration::from_secs(10),
         ..RedisSettings::default()
@@ -191,6 +195,31 @@ async fn errors_say_what_to_do() {
     let error = RedisCache::connect(&settings).unwrap_err();
     assert_eq!(error.kind(), CacheErrorKind::Settings);
     assert!(error.to_string().contains("redis://"), "{error}");
+}
+
+#[tokio::test]
+async fn what_refused_a_connection_and_is_over_refuses_no_longer() {
+    let server = RedisServer::start().await;
+    let cache = redis_at(server.url().replace("redis://", "redis://late:secret@"));
+    let (keys, patience) = ([key("k")], Duration::from_secs(60));
+    let reads = async || {
+        let (small, bulk) =
+            (cache.read(&keys, Patience::Small).await, cache.read(&keys, Patience::Bulk).await);
+        [small, bulk].concat()
+    };
+    assert_eq!(reads().await, [Read::Unavailable, Read::Unavailable], "nobody knows the user");
+    server.says(&["ACL SETUSER late on >secret ~* +@all"]).await;
+    wait_until("the user to be known", patience, async || reads().await == [Read::Miss, Read::Miss]).await;
+
+    // It closes the user's connections, too.
+    server.says(&["ACL DELUSER late"]).await;
+    wait_until("the user to be unknown", patience, async || {
+        reads().await == [Read::Unavailable, Read::Unavailable]
+    })
+    .await;
+    server.says(&["ACL SETUSER late on >secret ~* +@all"]).await;
+    wait_until("the user to be known again", patience, async || reads().await == [Read::Miss, Read::Miss])
+        .await;
 }
 
 fn info(store: &str) -> StoreInfo {

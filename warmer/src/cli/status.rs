@@ -12,7 +12,7 @@ use shared::keys::Keys;
 use shared::runtime::now_ms;
 
 use super::{Output, settings};
-use crate::operate::OperateError;
+use crate::operate::{OperateError, words::ago};
 use shared::published::{Counts, Role, Status as Published, Warmers};
 
 /// Show what the warmers of this prefix do
@@ -84,7 +84,9 @@ fn text(warmers: &Warmers, now: i64) -> String {
             lines.push(format!("{}: not ready: {problem}", status.instance));
         }
         if let Some(failure) = &status.counts.last_failure {
-            lines.push(format!("{}: last failure: {failure}", status.instance));
+            let when =
+                status.counts.last_failure_at.map(|at| format!(", {}", ago(at, now))).unwrap_or_default();
+            lines.push(format!("{}: last failure{when}: {failure}", status.instance));
         }
     }
     for name in &warmers.unreadable {
@@ -154,6 +156,7 @@ mod tests {
         status.role = Role::Active;
         status.problem = None;
         status.counts.last_failure = Some("s1: too large".to_owned());
+        status.counts.last_failure_at = Some(60_000);
         status.counts.last_cycle =
             Some(CycleReport { began: 50_000, duration_ms: 1_500, lines_read: 77, ..CycleReport::default() });
         let lease = lease.map(str::to_owned);
@@ -166,7 +169,10 @@ mod tests {
         for part in ["1m 1s", "3s ago", "13s ago", "1s 500ms", "77 lines", "0 of 0", "active"] {
             assert!(shown.replace('\n', " ").contains(part), "{part}: {shown}");
         }
-        assert!(shown.contains("a: last failure: s1: too large\nold: its status cannot be read"), "{shown}");
+        assert!(
+            shown.contains("a: last failure, 5s ago: s1: too large\nold: its status cannot be read"),
+            "{shown}"
+        );
         assert!(shown.ends_with("lease: host/1/x"), "{shown}");
     }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::published::{Counts, Role};
+use shared::runtime::now_ms;
 
 use super::health::Health;
 use crate::once::LevelCount;
@@ -84,6 +85,7 @@ impl Progress {
         self.with(|counts| {
             counts.failures += 1;
             counts.last_failure = Some(format!("{what}: {error}"));
+            counts.last_failure_at = Some(now_ms());
         });
     }
 }

@@ -10,7 +10,9 @@ use shared::keys::{DIRECTORY_SUMMARY, Keys, Slot};
 use shared::verify::Report;
 
 use super::over;
-use shared::published::Warmers;
+use shared::published::{Status, Warmers};
+
+use crate::operate::words::ago;
 
 /// Where systemd says that it runs.
 const SYSTEMD: &str = "/run/systemd/system";
@@ -58,17 +60,25 @@ pub(super) async fn check(report: &mut Report, settings: &Settings, redis: &Redi
     } else {
         report.pass(STORES, seen);
     }
-    match &counts.last_failure {
-        Some(failure) => {
-            report.warn(
-                FAILURES,
-                format!("{}, the last: {failure}", counts.failures),
-                "see the warmer's log",
-            );
-        }
-        None => report.pass(FAILURES, "none"),
-    }
+    failures(report, active);
     Some(warmers)
+}
+
+/// Failures that a whole cycle has left behind are told, and are nobody's work any more.
+fn failures(report: &mut Report, active: &Status) {
+    let counts = &active.counts;
+    let Some(failure) = &counts.last_failure else { return report.pass(FAILURES, "none") };
+    let when = counts.last_failure_at.map(|at| format!(" {}", ago(at, active.now))).unwrap_or_default();
+    let seen = format!("{}, the last{when}: {failure}", counts.failures);
+    if counts.is_past_its_failures() {
+        report.pass(FAILURES, format!("{seen}; a whole cycle went well since"));
+    } else {
+        report.warn(
+            FAILURES,
+            seen,
+            "see the warmer's log; what failed is tried again by itself, and warmer refresh tries at once",
+        );
+    }
 }
 
 /// Whether what is cached was made under these rules: another fingerprint is a miss to every gateway with them.
