@@ -38,6 +38,7 @@ mod representations;
 mod same_bytes;
 mod tls;
 mod troubles;
+mod units;
 mod verify;
 mod warmed;
 mod ways;

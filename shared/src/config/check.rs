@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::checker::{Checker, HOUR, SECOND, SettingsError};
-use super::origins::{POSTGRES, REDIS};
+use super::origins::{POSTGRES, POSTGRES_PASSWORD, REDIS, REDIS_PASSWORD};
 use super::raw::{self, Names};
 use super::{
     LogSettings, Origins, Settings, access, access_log, admin, changes, gateway, heat, near, tls, warm,
@@ -40,7 +40,19 @@ pub(super) fn load(
     for (address, url) in [(REDIS, &mut file.redis.url), (POSTGRES, &mut file.postgres.url)] {
         if let Some(given) = environment(address.variable) {
             *url = Some(given);
-            origins.of_environment(address);
+            origins.of_environment(address.key, address.variable);
+        }
+    }
+    for (password, file) in [
+        (REDIS_PASSWORD, &mut file.redis.password_file),
+        (POSTGRES_PASSWORD, &mut file.postgres.password_file),
+    ] {
+        let named = environment(password.variable).map(PathBuf::from);
+        // One that cannot be read counts: whoever needs it says what is wrong.
+        let is_blank = |path: &PathBuf| std::fs::read(path).is_ok_and(|text| text.trim_ascii().is_empty());
+        if let Some(named) = named.filter(|path| !is_blank(path)) {
+            *file = Some(named);
+            origins.of_environment(password.key, password.variable);
         }
     }
     let settings = check(file, &mut checker);
@@ -377,5 +389,24 @@ pub(super) mod tests {
     fn the_environment_gives_addresses() {
         let environment = |name: &str| (name == "HOTSHELF_REDIS_URL").then(|| "redis://other".to_owned());
         assert_eq!(load(&[], &environment).unwrap().redis.url, "redis://other");
+    }
+
+    #[test]
+    fn the_environment_names_files_of_passwords_unless_they_are_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, full, empty) = ["file.toml", "full", "empty"].map(|name| folder.path().join(name)).into();
+        std::fs::write(&file, "[redis]\npassword_file = \"/settings\"").unwrap();
+        std::fs::write(&full, "secret").unwrap();
+        std::fs::write(&empty, "\n").unwrap();
+        let loaded = |named: &std::path::Path| {
+            let environment =
+                |name: &str| (name == REDIS_PASSWORD.variable).then(|| named.to_str().unwrap().to_owned());
+            let (settings, origins) = super::load(std::slice::from_ref(&file), &environment).unwrap();
+            (settings.redis.password_file.unwrap(), origins.of(REDIS_PASSWORD.key).to_string())
+        };
+        assert_eq!(loaded(&full), (full.clone(), format!("environment {}", REDIS_PASSWORD.variable)));
+        assert_eq!(loaded(&empty), (PathBuf::from("/settings"), file.display().to_string()));
+        let missing = folder.path().join("missing");
+        assert_eq!(loaded(&missing).0, missing, "whoever opens it says that it is missing");
     }
 }

@@ -28,6 +28,26 @@ pub const POSTGRES: Address =
 /// All of them.
 pub const ADDRESSES: [Address; 2] = [REDIS, POSTGRES];
 
+/// A password file that the environment may name: units of systemd do, since the folder of a unit's credentials is known
+/// to systemd alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordFile {
+    /// Its key.
+    pub key: &'static str,
+    /// Its variable, which comes before settings. One that names a blank file names none: a unit has such a file where
+    /// nobody made a password.
+    pub variable: &'static str,
+}
+
+/// That of the user in Redis.
+pub const REDIS_PASSWORD: PasswordFile =
+    PasswordFile { key: "redis.password_file", variable: "HOTSHELF_REDIS_PASSWORD_FILE" };
+/// That of the user in PostgreSQL.
+pub const POSTGRES_PASSWORD: PasswordFile =
+    PasswordFile { key: "postgres.password_file", variable: "HOTSHELF_POSTGRES_PASSWORD_FILE" };
+/// Both.
+pub const PASSWORD_FILES: [PasswordFile; 2] = [REDIS_PASSWORD, POSTGRES_PASSWORD];
+
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -89,8 +109,8 @@ impl Origins {
         }
     }
 
-    pub(super) fn of_environment(&mut self, address: Address) {
-        self.set.insert(address.key.to_owned(), Origin::Environment(address.variable));
+    pub(super) fn of_environment(&mut self, key: &str, variable: &'static str) {
+        self.set.insert(key.to_owned(), Origin::Environment(variable));
     }
 
     /// Notes that an option of the command line set a key.
@@ -207,7 +227,7 @@ mod tests {
             );
         }
         let mut origins = Origins::default();
-        origins.of_environment(REDIS);
+        origins.of_environment(REDIS.key, REDIS.variable);
         origins.of_option("redis.url", "--redis");
         assert_eq!(origins.of("redis.url").to_string(), "option --redis");
     }

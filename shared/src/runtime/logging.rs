@@ -1,8 +1,13 @@
-//! Logging to standard error: text for people, JSON for collectors.
+//! Logging to standard error: text for people, JSON for collectors. Systemd's journal is told how grave a line is, and
+//! knows the time itself.
+
+mod journal;
 
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+use journal::Graded;
 
 /// Form of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,11 +53,20 @@ pub fn read_filter(filter: &str) -> Result<EnvFilter, LogError> {
 pub fn start(format: LogFormat, filter: &str) -> Result<LogHandle, LogError> {
     let (filter, handle) = reload::Layer::new(read_filter(filter)?);
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     let registry = tracing_subscriber::registry().with(filter);
-    match format {
-        LogFormat::Text => registry.with(lines.with_target(false)).try_init()?,
-        LogFormat::Json => registry.with(lines.json()).try_init()?,
+    let text = fmt::format().with_target(false);
+    match (format, journal::is_stderr()) {
+        (LogFormat::Text, false) => registry.with(lines.event_format(text)).try_init()?,
+        (LogFormat::Json, false) => registry.with(lines.json()).try_init()?,
+        (LogFormat::Text, true) => {
+            let text = text.with_level(false).without_time();
+            registry.with(lines.event_format(Graded(text))).try_init()?;
+        }
+        (LogFormat::Json, true) => {
+            let json = fmt::format().json();
+            registry.with(lines.json().event_format(Graded(json))).try_init()?;
+        }
     }
     Ok(LogHandle { filter: handle })
 }

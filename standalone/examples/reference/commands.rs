@@ -20,6 +20,7 @@ Exit codes of all programs: 0 done, or stopped as asked; 1 failed, or what the c
 |---|---|
 | `HOTSHELF_REDIS_URL` | address of Redis, with user and password; wins over `redis.url`, and `--redis` wins over it |
 | `HOTSHELF_POSTGRES_URL` | address of PostgreSQL, likewise: `postgres.url`, `--postgres` |
+| `HOTSHELF_REDIS_PASSWORD_FILE`, `HOTSHELF_POSTGRES_PASSWORD_FILE` | file that holds the password; wins over `redis.password_file`, `postgres.password_file`, unless the file is blank |
 | `HOTSHELF_TOKEN` | bearer token with which `loadtest` asks, where there is no `--token-file` |
 ";
 

@@ -131,7 +131,7 @@ gateway read the same form, so one file can serve both; each uses the keys that 
 `--config FILE`, which may be given several times: later ones override earlier ones, key by key. A key that is left out has its
 default; an unknown one, or a value outside its limits, is refused at start, all of them at once, with exit code 78.
 The variables HOTSHELF_REDIS_URL and HOTSHELF_POSTGRES_URL win over `redis.url` and `postgres.url`, and options of the command line
-([commands.md](commands.md)) over both. What counts in the end, and where it comes from: `warmer config show`, `gateway config show`.
+([commands.md](commands.md)) over both; units of systemd name files of passwords by HOTSHELF_REDIS_PASSWORD_FILE and HOTSHELF_POSTGRES_PASSWORD_FILE. What counts in the end, and where it comes from: `warmer config show`, `gateway config show`.
 
 Durations are written \"50ms\", \"15m\" or \"24h\"; sizes \"64MiB\" or \"1GiB\"; amounts \"6.5\".
 A key without a default says \"none\", with an example. What to change for how many users of dashboards:

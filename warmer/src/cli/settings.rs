@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use shared::cache::RedisCache;
 use shared::config::{Origins, Settings, origins};
 use shared::runtime::logging::LogHandle;
 use shared::runtime::program::{self, SettingsSource};
+use shared::source::postgres::PostgresSource;
 
 /// Settings as a command line gives them.
 pub(super) trait Given {
@@ -160,9 +162,22 @@ fn source(first: &[PathBuf], given: &impl Given) -> SettingsSource {
     SettingsSource::new(&files, &given.values())
 }
 
+/// Whether the files that settings name can be used by this user: certificates, keys, passwords. Connects to nothing.
+fn check_files(settings: &Settings, given: &impl Given) -> anyhow::Result<()> {
+    let uses = |variable: &str| given.values().iter().any(|(name, _)| *name == variable);
+    if uses(REDIS) {
+        RedisCache::connect(&settings.redis)?;
+    }
+    if uses(POSTGRES) {
+        PostgresSource::new(&settings.postgres)?;
+    }
+    Ok(())
+}
+
 fn read(source: &SettingsSource, given: &impl Given) -> Result<(Settings, Origins), ExitCode> {
     let read = source.load_with_origins().map_err(|error| program::wrong_settings(&error))?;
     if given.files().check_config {
+        check_files(&read.0, given).map_err(|error| program::wrong_settings(&error))?;
         println!("the settings fit");
         return Err(ExitCode::SUCCESS);
     }

@@ -17,4 +17,6 @@ mod service;
 #[cfg(unix)]
 mod setup;
 mod simulate;
+#[cfg(unix)]
+mod units;
 mod verify;

@@ -17,14 +17,14 @@ use warmer::daemon::{self, Progress};
 use warmer::learned::Learned;
 use warmer::publish::Reporter;
 
-use place::{Manager, PATIENCE, Place, get};
+use place::{PATIENCE, Place, get};
 
 const REFERENCE: &str = include_str!("../../../docs/warmer-service.md");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_manager_hears_of_readiness_watchdog_reload_and_stop() {
     let place = Place::new().await;
-    let manager = Manager::new(&place);
+    let manager = place.manager();
     let (port, other_port) = (place::free_port(), place::free_port());
     place.settings(port, "");
     let mut warmer = place.start("a", Some(&manager));
@@ -72,7 +72,7 @@ async fn the_manager_hears_of_readiness_watchdog_reload_and_stop() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_it_is_alive_and_not_ready() {
     let mut place = Place::new().await;
-    let manager = Manager::new(&place);
+    let manager = place.manager();
     let port = place::free_port();
     place.settings(port, "");
     place.redis.stop();
@@ -101,7 +101,7 @@ async fn without_redis_it_is_alive_and_not_ready() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_is_ready_and_status_tells_of_both() {
     let place = Place::new().await;
-    let manager = Manager::new(&place);
+    let manager = place.manager();
     let (port, standby_port) = (place::free_port(), place::free_port());
     place.settings(port, "");
     let (code, nobody) = place.status().await;

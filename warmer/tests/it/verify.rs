@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ROWS: &str = "INSERT INTO orders (order_id, store_id, ordered_at, product_name, paid_price) \
      SELECT 'o' || n, 's' || s, timestamp '2026-03-01 10:00' + d * interval '1 day', 'p', 8 \
      FROM generate_series(1, 3) s, generate_series(0, 9) d, generate_series(1, 4) n";
+const LEASE_EXISTS: &str = "EXISTS hs:1:{warmer}:lease";
 /// What a busy or small machine may make a warning of.
 const OF_THE_MACHINE: [&str; 3] = ["host.memory", "host.state", "redis.latency"];
 
@@ -69,7 +70,7 @@ impl Place {
             "[redis]\nurl = \"redis://hotshelf_warmer@{redis}\"\npassword_file = \"{passwords}/redis-warmer\"\n\
              command_timeout = \"10s\"\nslow_ping = \"30s\"\n\
              [postgres]\nurl = {postgres:?}\npassword_file = \"{passwords}/postgres-warmer\"\n[changes]\nmode = \"trigger\"\n\
-             [warm]\nlease = \"2s\"\nstatus_interval = \"200ms\"\ndrain_timeout = \"1s\"\nstate = {:?}\n\
+             [warm]\nlease = \"6s\"\nstatus_interval = \"2s\"\ndrain_timeout = \"1s\"\nstate = {:?}\n\
              [admin]\nlisten = \"\"\n[heat]\nlogs = [{:?}]\n",
             folder.text("state"),
             folder.text("access*.log"),
@@ -110,9 +111,8 @@ impl Place {
     /// Stops it, and waits until nobody writes.
     async fn stop(&mut self) {
         self.running = None;
-        let lease = "EXISTS hs:1:{warmer}:lease";
-        wait_until("the end of the lease", PATIENCE, async || self.redis.says(&[lease]).await == [":0"])
-            .await;
+        let ended = async || self.redis.says(&[LEASE_EXISTS]).await == [":0"];
+        wait_until("the end of the lease", PATIENCE, ended).await;
     }
 
     async fn sql(&self, statement: &str) {
@@ -149,7 +149,14 @@ impl Place {
     }
 
     async fn all_is_well(&self, after: &str) {
-        let told = self.verify().await;
+        let mut told = self.verify().await;
+        // The warmer may have met the fault, too; then a cycle that goes well leaves it behind.
+        if told.code == 0 && names(&told, "warn").contains("warmer.failures") {
+            let since = now_ms();
+            warmer(&["refresh", "--config", &self.folder.text("warmer.toml")]).await.ok();
+            self.warm_since(since).await;
+            told = self.verify().await;
+        }
         assert!(is_well(&told), "{after}: {}", told.out);
     }
 }
@@ -217,6 +224,9 @@ async fn faults_of_redis_fail_their_check_and_no_other() {
     place.redis_does("REPLICAOF 127.0.0.1 1").await;
     fails(&place.verify().await, "redis.mode", "REPLICAOF NO ONE");
     place.redis_does("REPLICAOF NO ONE").await;
+    // The lease could not be renewed, and may end any moment: without it, the next renewal is waited for.
+    place.redis.says(&["DEL hs:1:{warmer}:lease"]).await;
+    wait_until("the lease", PATIENCE, async || place.redis.says(&[LEASE_EXISTS]).await == [":1"]).await;
     place.warm().await;
     place.all_is_well("REPLICAOF NO ONE").await;
 

@@ -14,9 +14,9 @@ use shared::runtime::ComputePool;
 use shared::source::Source;
 use shared::source::postgres::{PostgresSource, SCHEMA};
 use tempfile::TempDir;
-use testkit::{PostgresServer, RedisServer, wait_until};
+use testkit::{NotifySocket, PostgresServer, RedisServer, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixDatagram};
+use tokio::net::TcpStream;
 use warmer::warming::Warming;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,6 +38,10 @@ impl Place {
     pub(super) async fn new() -> Self {
         let (postgres, _) = PostgresServer::shared().await.database_after(&[SCHEMA, ROWS]).await;
         Self { redis: RedisServer::start().await, postgres, folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(super) fn manager(&self) -> NotifySocket {
+        NotifySocket::new(self.folder.path())
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -71,11 +75,11 @@ impl Place {
     }
 
     /// Starts a warmer.
-    pub(super) fn start(&self, name: &str, manager: Option<&Manager>) -> Warmer {
+    pub(super) fn start(&self, name: &str, manager: Option<&NotifySocket>) -> Warmer {
         let log = self.path(&format!("{name}.log"));
         let mut process = self.command("run");
         if let Some(manager) = manager {
-            process.env("NOTIFY_SOCKET", &manager.path).env("WATCHDOG_USEC", "500000");
+            process.env("NOTIFY_SOCKET", manager.path()).env("WATCHDOG_USEC", "500000");
         }
         let process = process.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
         Warmer { process, log }
@@ -151,42 +155,6 @@ impl Drop for Warmer {
         if std::thread::panicking() {
             eprintln!("--- {}\n{}", self.log.display(), self.log());
         }
-    }
-}
-
-/// A service manager as systemd is one: a socket that reads datagrams.
-pub(super) struct Manager {
-    socket: UnixDatagram,
-    path: PathBuf,
-}
-
-impl Manager {
-    pub(super) fn new(place: &Place) -> Self {
-        let path = place.path("notify");
-        Self { socket: UnixDatagram::bind(&path).unwrap(), path }
-    }
-
-    /// The next message that holds `what`.
-    pub(super) async fn hears(&self, what: &str) -> String {
-        self.hears_until(what).await.pop().unwrap()
-    }
-
-    /// Messages up to one that holds `what`.
-    pub(super) async fn hears_until(&self, what: &str) -> Vec<String> {
-        let mut messages = Vec::new();
-        let hear = async {
-            loop {
-                let mut buffer = [0; 4096];
-                let length = self.socket.recv(&mut buffer).await.unwrap();
-                messages.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
-                if messages.last().unwrap().contains(what) {
-                    return;
-                }
-            }
-        };
-        let heard = tokio::time::timeout(PATIENCE, hear).await;
-        assert!(heard.is_ok(), "the manager never heard {what:?}, only {messages:?}");
-        messages
     }
 }
 
