@@ -195,10 +195,10 @@ class WithSystemd:
         """Systemd holds the socket."""
         asked = self.machine.run("""
             (while [ ! -e /tmp/enough ]; do curl -sS --max-time 30 http://127.0.0.1:8081/livez >>/tmp/asked 2>&1 || echo refused >>/tmp/asked; done) &
-            for restart in $(seq 10); do systemctl restart gateway@1; done
+            for restart in $(seq 30); do systemctl restart gateway@1; done
             touch /tmp/enough; wait; sort /tmp/asked | uniq -c""").split()
         holds(asked[1::2] == ["alive"], f"not only answers: {asked}")
-        return f"10 restarts, {asked[0]} requests answered, none refused"
+        return f"30 restarts, {asked[0]} requests answered, none refused"
 
     def reloads(self):
         settings = self.machine.read("/etc/hotshelf/warmer.toml")

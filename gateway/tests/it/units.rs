@@ -42,7 +42,8 @@ fn the_unit_waits_for_the_gateway_and_tries_no_wrong_settings_again() {
     assert!(time("WatchdogSec") >= Duration::from_secs(10));
     let check = format!("{} --check-config", unit.value("ExecStart"));
     assert_eq!(unit.values("ExecStartPre"), [check.as_str()]);
-    assert_eq!(unit.values("ExecReload"), [check.as_str(), "kill -HUP $MAINPID"]);
+    let as_root = format!("+env -u HOTSHELF_REDIS_PASSWORD_FILE -u HOTSHELF_POSTGRES_PASSWORD_FILE {check}");
+    assert_eq!(unit.values("ExecReload"), [as_root.as_str(), "kill -HUP $MAINPID"]);
     assert_eq!(unit.value("RestartPreventExitStatus"), "64 78");
     let files: usize = unit.value("LimitNOFILE").parse().unwrap();
     assert!(files > gateway::verify::open_files(&settings), "{files}");
