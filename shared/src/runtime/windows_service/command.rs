@@ -41,8 +41,7 @@ pub trait Daemon {
     ) -> impl Future<Output = Result<ExitCode, ExitCode>>;
 }
 
-// No doc comments on what is flattened: clap would take them for the help of the command.
-// The commands of a service.
+/// Run as a service of Windows
 #[derive(Debug, Args)]
 #[command(
     after_help = "Settings that name no folders get those of %ProgramData%\\Hotshelf: logs, and the state of this service.\n\
