@@ -220,7 +220,9 @@ mod tests {
         for _ in 0..2000 {
             log.push(&line);
         }
-        assert_eq!((log.shared.lock().waiting.len(), log.shared.lock().dropped), (1_048_000, 952));
+        let state = log.shared.lock();
+        assert_eq!((state.waiting.len(), state.dropped), (1_048_000, 952));
+        drop(state);
         let mut batch = Vec::new();
         writer.next(&mut batch);
         assert!(matches!(writer.write(&batch), Some(Note::Dropped(952))));

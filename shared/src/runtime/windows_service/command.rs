@@ -1,7 +1,7 @@
 //! The commands `service …`: the same for all daemons.
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -83,6 +83,9 @@ struct Configured {
     /// Settings file; later ones override earlier ones
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
+    /// Folder of the services' logs and state, where settings name none [default: %ProgramData%\\Hotshelf]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -109,8 +112,16 @@ impl Named {
     }
 }
 
-fn folders(name: &str) -> Folders {
-    Folders::new(process_environment("ProgramData").as_deref(), name)
+/// Absolute, since the service manager starts a program elsewhere.
+fn absolute(option: &str, path: &Path) -> Result<PathBuf, ExitCode> {
+    std::path::absolute(path)
+        .map_err(|error| program::wrong_usage(&format!("{option} {}: {error}", path.display())))
+}
+
+fn folders(name: &str, base: Option<&Path>) -> Result<Folders, ExitCode> {
+    let default = || Folders::default_base(process_environment("ProgramData").as_deref());
+    let base = base.map_or_else(|| Ok(default()), |base| absolute("--folder", base))?;
+    Ok(Folders::new(base, name))
 }
 
 /// Runs a command of the service of a daemon.
@@ -123,7 +134,7 @@ pub async fn run<D: Daemon>(args: &ServiceArgs) -> Result<ExitCode, ExitCode> {
         ServiceCommand::Uninstall(named) => done(manager::uninstall(named.of::<D>(), D::PROGRAM).await),
         ServiceCommand::Start(named) => {
             let name = named.of::<D>();
-            done(manager::start(name, D::PROGRAM, &folders(name)).await)
+            done(manager::start(name, D::PROGRAM, &folders(name, None)?.log(name)).await)
         }
         ServiceCommand::Stop(named) => done(manager::stop(named.of::<D>(), D::PROGRAM).await),
         ServiceCommand::Status(args) => status::<D>(args),
@@ -143,12 +154,8 @@ fn print(text: &str) -> Result<(), ExitCode> {
 
 fn install<D: Daemon>(args: &Configured) -> Result<ExitCode, ExitCode> {
     let name = args.named.of::<D>();
-    let absolute = |file: &PathBuf| {
-        std::path::absolute(file)
-            .map_err(|error| program::wrong_usage(&format!("--config {}: {error}", file.display())))
-    };
-    let files = args.config.iter().map(absolute).collect::<Result<Vec<_>, _>>()?;
-    let folders = folders(name);
+    let files = args.config.iter().map(|file| absolute("--config", file)).collect::<Result<Vec<_>, _>>()?;
+    let folders = folders(name, args.folder.as_deref())?;
     D::check(&SettingsSource::new(&files, &[]).with_folders(folders.clone()))?;
     done(manager::install::<D>(name, &files, &folders))
 }
@@ -167,7 +174,7 @@ fn status<D: Daemon>(args: &Status) -> Result<ExitCode, ExitCode> {
 
 async fn start<D: Daemon>(args: &Configured) -> Result<ExitCode, ExitCode> {
     let name = args.named.of::<D>();
-    let folders = folders(name);
+    let folders = folders(name, args.folder.as_deref())?;
     let source = SettingsSource::new(&args.config, &[]).with_folders(folders.clone());
     process::run(name, async {
         let settings = match source.load() {

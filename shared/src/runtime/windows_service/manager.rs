@@ -154,7 +154,7 @@ pub(super) fn install<D: Daemon>(
         start_type: ServiceStartType::AutoStart,
         error_control: ServiceErrorControl::Normal,
         executable_path: program.clone(),
-        launch_arguments: arguments(name, files),
+        launch_arguments: arguments(name, folders, files),
         dependencies: Vec::new(),
         account_name: Some(account(name).into()),
         account_password: None,
@@ -164,12 +164,11 @@ pub(super) fn install<D: Daemon>(
         .map_err(|error| doing.of_windows(&error))?;
     let mut warnings = refine::<D>(&service);
     warnings.extend(make_folders(name, files, &program, folders));
-    let log = folders.logs.join(format!("{name}.log"));
     let mut told = format!(
         "installed {name}: starts with the machine, as {}, and logs to {} unless its settings say otherwise\n\
          start it now: {} service start{}",
         account(name),
-        log.display(),
+        folders.log(name).display(),
         D::PROGRAM,
         if name == D::SERVICE { String::new() } else { format!(" --name {name}") },
     );
@@ -250,11 +249,7 @@ pub(super) async fn uninstall(name: &str, program: &'static str) -> Result<Strin
 }
 
 /// Starts a service and waits until it runs.
-pub(super) async fn start(
-    name: &str,
-    program: &'static str,
-    folders: &Folders,
-) -> Result<String, ServiceError> {
+pub(super) async fn start(name: &str, program: &'static str, log: &Path) -> Result<String, ServiceError> {
     let doing = Doing { what: "start", name, program };
     let service = doing.open(ServiceAccess::QUERY_STATUS | ServiceAccess::START)?;
     match service.start::<&str>(&[]) {
@@ -265,8 +260,7 @@ pub(super) async fn start(
     if status.is_running() {
         return Ok(status.text());
     }
-    let log = folders.logs.join(format!("{name}.log"));
-    Err(doing.error(status.text(), format!("; see {}, or where log.folder says", log.display())))
+    Err(doing.error(status.text(), format!("; see its log, {} unless another place was set", log.display())))
 }
 
 /// Stops a service and waits until it has.

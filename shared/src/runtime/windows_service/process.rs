@@ -171,7 +171,8 @@ extern "system" fn service_main(_count: u32, _arguments: *mut *mut u16) {
             told.tell();
         }
         Err(error) => {
-            let _ = program::failed(&format!("the service manager does not take the service's handler: {error}"));
+            let _ =
+                program::failed(&format!("the service manager does not take the service's handler: {error}"));
         }
     }
     SERVICE.begun.notify_one();

@@ -36,10 +36,12 @@ pub fn account(name: &str) -> String {
     format!(r"NT SERVICE\{name}")
 }
 
-/// What the service manager starts the program with. It starts it in a folder of its own, so `files` have to be absolute.
+/// What the service manager starts the program with. It starts it elsewhere and with variables of its own, so all paths have
+/// to be absolute, and none is left to be found out.
 #[must_use]
-pub fn arguments(name: &str, files: &[PathBuf]) -> Vec<OsString> {
+pub fn arguments(name: &str, folders: &Folders, files: &[PathBuf]) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = ["service", "run", "--name", name].map(OsString::from).to_vec();
+    arguments.extend(["--folder".into(), folders.base.clone().into_os_string()]);
     for file in files {
         arguments.extend(["--config".into(), file.clone().into_os_string()]);
     }
@@ -58,11 +60,22 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// Those of a service; `program_data` is the variable of this name.
+    /// Those of a service in the folder of all of them.
     #[must_use]
-    pub fn new(program_data: Option<&str>, name: &str) -> Self {
-        let base = Path::new(program_data.unwrap_or(PROGRAM_DATA)).join("Hotshelf");
+    pub fn new(base: PathBuf, name: &str) -> Self {
         Self { logs: base.join("logs"), state: base.join("state").join(name), base }
+    }
+
+    /// The folder of all of them if none is given; `program_data` is the variable of this name.
+    #[must_use]
+    pub fn default_base(program_data: Option<&str>) -> PathBuf {
+        Path::new(program_data.unwrap_or(PROGRAM_DATA)).join("Hotshelf")
+    }
+
+    /// The log file of a service.
+    #[must_use]
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.logs.join(format!("{name}.log"))
     }
 
     /// Gives settings that name no folders these.
@@ -144,6 +157,10 @@ fn meaning(code: u32) -> &'static str {
 mod tests {
     use super::*;
 
+    fn folders(program_data: &str) -> Folders {
+        Folders::new(Folders::default_base(Some(program_data)), "n")
+    }
+
     #[test]
     fn names_can_be_names_of_files() {
         for name in ["hotshelf-gateway", "a", "Gateway_2.shop"] {
@@ -157,26 +174,25 @@ mod tests {
     #[test]
     fn it_is_registered_with_its_name_and_all_files() {
         let files = [PathBuf::from(r"C:\Program Files\a.toml"), PathBuf::from("b.toml")];
-        let expected =
-            ["service", "run", "--name", "n", "--config", r"C:\Program Files\a.toml", "--config", "b.toml"];
-        assert_eq!(arguments("n", &files), expected.map(OsString::from));
-        assert_eq!(arguments("n", &[]), ["service", "run", "--name", "n"].map(OsString::from));
+        let run = ["service", "run", "--name", "n", "--folder", "/data/Hotshelf"].map(OsString::from);
+        let configured = ["--config", r"C:\Program Files\a.toml", "--config", "b.toml"].map(OsString::from);
+        assert_eq!(arguments("n", &folders("/data"), &files), [&run[..], &configured[..]].concat());
+        assert_eq!(arguments("n", &folders("/data"), &[]), run);
     }
 
     #[test]
     fn folders_are_for_settings_that_name_none() {
-        let folders = Folders::new(Some("/data"), "n");
         let mut settings = Settings::load(&[], &|_| None).unwrap();
-        folders.fill(&mut settings);
+        folders("/data").fill(&mut settings);
         assert_eq!(settings.log.folder.as_deref(), Some(Path::new("/data/Hotshelf/logs")));
         assert_eq!(settings.warm.state.as_deref(), Some(Path::new("/data/Hotshelf/state/n")));
-        Folders::new(None, "m").fill(&mut settings);
+        folders("/other").fill(&mut settings);
         assert_eq!(settings.log.folder.as_deref(), Some(Path::new("/data/Hotshelf/logs")), "as it was");
     }
 
     #[test]
     fn a_service_writes_its_own_folders_only() {
-        let rights: Vec<String> = Folders::new(Some("/data"), "n")
+        let rights: Vec<String> = folders("/data")
             .rights("n")
             .iter()
             .map(|arguments| arguments.join(std::ffi::OsStr::new(" ")).into_string().unwrap())
