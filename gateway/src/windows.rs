@@ -17,6 +17,7 @@ impl Daemon for Gateway {
     const SERVICE: &'static str = "hotshelf-gateway";
     const DISPLAY_NAME: &'static str = "Hotshelf gateway";
     const DESCRIPTION: &'static str = "Serves Hotshelf's answers over REST.";
+    const KEEPS_STATE: bool = false;
 
     fn check(source: &SettingsSource) -> Result<(), ExitCode> {
         service::check(source)

@@ -233,7 +233,9 @@ class Service:
         return json.loads(wine(self.program, "service", "status", "--output", "json")[1])
 
     def logged(self):
-        return self.log.read_text(errors="replace") if self.log.exists() else ""
+        """With what was rotated, the oldest first."""
+        files = sorted(self.log.parent.glob(f"{self.log.name}*"), reverse=True)
+        return "".join(file.read_text(errors="replace") for file in files)
 
     def install(self):
         text = self.command(1, "status")
@@ -281,6 +283,17 @@ class Service:
         self.settings.write_text(good)
         return "exit code 78, and the log says which"
 
+    def crash(self):
+        self.command(0, "start")
+        pid = self.status()["pid"]
+        run([WINE, "taskkill.exe", "/f", "/pid", pid], env=environment())
+        wait(lambda: self.status()["pid"] != pid, "the manager sees the crash")
+        try:
+            wait(lambda: self.status()["state"] == "running", "it runs again", 15)
+        except Failed:
+            raise NotHere(f"Wine takes the order to start it again, and does not: {self.status()}") from None
+        return "runs again"
+
     def uninstall(self):
         self.command(0, "start")
         self.command(0, "uninstall")
@@ -323,6 +336,27 @@ def serves(port):
     return "3 stores over /v1/stores"
 
 
+def rotates(gateway, port, admin):
+    """The log, which was full up to a line, and the access log, while the warmer reads it: none of its lines may be lost or
+    counted twice."""
+    access_log = gateway.log.with_name("access.log")
+    rotated = [gateway.log.with_name(gateway.log.name + ".1"), access_log.with_name("access.log.1")]
+    connection, asked = http.client.HTTPConnection("127.0.0.1", port, timeout=30), 0
+    while not all(file.exists() for file in rotated):
+        expect(asked < 50_000, f"not rotated after {asked} requests: {sorted(file.name for file in gateway.log.parent.iterdir())}")
+        connection.request("GET", f"/v1/stores?x={asked}")
+        response = connection.getresponse()
+        response.read()
+        asked += 1
+    connection.close()
+    written = lambda: sum(file.read_bytes().count(b"\n") for file in access_log.parent.glob("access.log*"))
+    read = lambda: int(re.search(r"^warmer_log_lines_total (\d+)", ask(admin, "/metrics")[1], re.M).group(1))
+    wait(lambda: read() == written() >= asked, "the warmer has read all lines")
+    time.sleep(1)
+    expect(read() == written(), f"{written()} lines were written, {read()} read")
+    return f"{gateway.log.name} and access.log; the warmer read all {written()} lines, each once"
+
+
 def drains(service, port):
     """A request whose body comes after the stop was asked for is answered, and new connections are not taken."""
     body = b'{"stores":["s1"]}'
@@ -358,7 +392,6 @@ def starts_by_itself(service):
 NOT_HERE = [
     ("account NT SERVICE\\NAME", "Wine runs every service as its one user"),
     ("rights of the folders", "Wine's icacls says yes to everything and does nothing"),
-    ("restart after a failure", "Wine's service manager keeps no failure actions"),
     ("shutdown and preshutdown", "Wine's service manager sends neither; the code is that of the stop control"),
     ("how busy the processor is", "Wine's pdh.dll ends a program that asks; the shim says that it has no counters"),
     ("closing the console, Ctrl-Break", "Wine without a display has no console to close or to press it in"),
@@ -411,27 +444,32 @@ def services(step, folder, postgres, redis):
     port, admin = free_port(), free_port()
     address = postgres.url()
     servers = f'[redis]\nurl = "redis://127.0.0.1:{redis.port}"\n[postgres]\nurl = "{address}"\n'
+    access_log = "C:\\\\ProgramData\\\\Hotshelf\\\\logs\\\\access.log"
     settings = pathlib.Path(folder, "warmer.toml")
-    settings.write_text(f'{servers}[admin]\nlisten = "127.0.0.1:{admin}"\n')
+    settings.write_text(f'{servers}[admin]\nlisten = "127.0.0.1:{admin}"\n[heat]\nlogs = ["{access_log}*"]\n')
     warmer = Service("warmer", settings)
     settings = pathlib.Path(folder, "gateway.toml")
-    access_log = "C:\\\\ProgramData\\\\Hotshelf\\\\logs\\\\access.log"
-    settings.write_text(f'{servers}[gateway]\nlisten = "127.0.0.1:{port}"\nadmin_listen = ""\n[access_log]\npath = "{access_log}"\n')
+    settings.write_text(f'{servers}[gateway]\nlisten = "127.0.0.1:{port}"\nadmin_listen = ""\n[access_log]\npath = "{access_log}"\n'
+                        'max_size = "1MiB"\nkeep = 100\n[log]\nmax_size = "1MiB"\nkeep = 100\n')
     gateway = Service("gateway", settings)
     step("warmer import", import_orders, folder, address)
     for service in (warmer, gateway):
         step(f"{service.program} service install", service.install)
+        if service is gateway:
+            service.log.write_text("as it was before\n" * ((1 << 20) // 17))
         step(f"{service.program} service start, status", service.start)
     step("warmer service warms", warms, warmer, redis)
     step("gateway service serves", serves, port)
     step("warmer service, paramchange", warmer.paramchange, '[log]\nfilter = "info,warmer=debug"\n', 'log.filter: "info" → "info,warmer=debug"')
     step("gateway service, paramchange", gateway.paramchange, "[access]\nrate = 400\n", "paramchange: access.rate")
+    step("logs are rotated while they are read", rotates, gateway, port, admin)
     step("gateway service drains", drains, gateway, port)
     step("gateway service start again", gateway.start)
     for service in (warmer, gateway):
         step(f"{service.program} service stop", service.stop)
         step(f"{service.program} service, wrong settings", service.wrong_settings)
     step("gateway service starts with the machine", starts_by_itself, gateway)
+    step("gateway service starts after a crash", gateway.crash)
     for service in (warmer, gateway):
         step(f"{service.program} service uninstall", service.uninstall)
 

@@ -17,6 +17,7 @@ impl Daemon for Warmer {
     const SERVICE: &'static str = "hotshelf-warmer";
     const DISPLAY_NAME: &'static str = "Hotshelf warmer";
     const DESCRIPTION: &'static str = "Keeps the answers of Hotshelf's dashboards ready in Redis.";
+    const KEEPS_STATE: bool = true;
 
     fn check(source: &SettingsSource) -> Result<(), ExitCode> {
         source.load().map(drop).map_err(|error| program::wrong_settings(&error))

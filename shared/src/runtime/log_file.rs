@@ -203,7 +203,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = LogFile::start(file(&folder.path().join("new"), 2)).unwrap();
         for number in 0..4 {
-            writeln!(&log, "{number}{}", "x".repeat(58)).unwrap();
+            log.push(format!("{number}{}\n", "x".repeat(58)).as_bytes());
             log.finish(LIMIT);
         }
         let text = |name: &str| std::fs::read_to_string(folder.path().join("new").join(name)).unwrap();

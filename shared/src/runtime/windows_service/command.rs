@@ -24,6 +24,9 @@ pub trait Daemon {
     /// What it does, in one sentence.
     const DESCRIPTION: &'static str;
 
+    /// Whether it keeps anything from one start to the next (`warm.state`).
+    const KEEPS_STATE: bool;
+
     /// Checks the settings as `--check-config` does.
     ///
     /// # Errors
@@ -44,8 +47,8 @@ pub trait Daemon {
 /// Run as a service of Windows
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Settings that name no folders get those of %ProgramData%\\Hotshelf: logs, and the state of this service.\n\
-                  Settings are read again on `sc control NAME paramchange`.\n\
+    after_help = "Examples:\n  gateway service install --config C:\\Hotshelf\\gateway.toml\n  gateway service start\n  \
+                  warmer service status --output json\n\nSettings are read again on `sc control NAME paramchange`.\n\
                   Exit codes: 0 done (status: it runs), 1 failed (status: it does not run), 64 wrong usage, 78 wrong settings."
 )]
 pub struct ServiceArgs {
@@ -118,10 +121,10 @@ fn absolute(option: &str, path: &Path) -> Result<PathBuf, ExitCode> {
         .map_err(|error| program::wrong_usage(&format!("{option} {}: {error}", path.display())))
 }
 
-fn folders(name: &str, base: Option<&Path>) -> Result<Folders, ExitCode> {
+fn folders<D: Daemon>(name: &str, base: Option<&Path>) -> Result<Folders, ExitCode> {
     let default = || Folders::default_base(process_environment("ProgramData").as_deref());
     let base = base.map_or_else(|| Ok(default()), |base| absolute("--folder", base))?;
-    Ok(Folders::new(base, name))
+    Ok(Folders::new(base, name, D::KEEPS_STATE))
 }
 
 /// Runs a command of the service of a daemon.
@@ -134,7 +137,7 @@ pub async fn run<D: Daemon>(args: &ServiceArgs) -> Result<ExitCode, ExitCode> {
         ServiceCommand::Uninstall(named) => done(manager::uninstall(named.of::<D>(), D::PROGRAM).await),
         ServiceCommand::Start(named) => {
             let name = named.of::<D>();
-            done(manager::start(name, D::PROGRAM, &folders(name, None)?.log(name)).await)
+            done(manager::start(name, D::PROGRAM, &folders::<D>(name, None)?.log(name)).await)
         }
         ServiceCommand::Stop(named) => done(manager::stop(named.of::<D>(), D::PROGRAM).await),
         ServiceCommand::Status(args) => status::<D>(args),
@@ -155,7 +158,7 @@ fn print(text: &str) -> Result<(), ExitCode> {
 fn install<D: Daemon>(args: &Configured) -> Result<ExitCode, ExitCode> {
     let name = args.named.of::<D>();
     let files = args.config.iter().map(|file| absolute("--config", file)).collect::<Result<Vec<_>, _>>()?;
-    let folders = folders(name, args.folder.as_deref())?;
+    let folders = folders::<D>(name, args.folder.as_deref())?;
     D::check(&SettingsSource::new(&files, &[]).with_folders(folders.clone()))?;
     done(manager::install::<D>(name, &files, &folders))
 }
@@ -174,7 +177,7 @@ fn status<D: Daemon>(args: &Status) -> Result<ExitCode, ExitCode> {
 
 async fn start<D: Daemon>(args: &Configured) -> Result<ExitCode, ExitCode> {
     let name = args.named.of::<D>();
-    let folders = folders(name, args.folder.as_deref())?;
+    let folders = folders::<D>(name, args.folder.as_deref())?;
     let source = SettingsSource::new(&args.config, &[]).with_folders(folders.clone());
     process::run(name, async {
         let settings = match source.load() {

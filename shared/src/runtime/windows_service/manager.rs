@@ -211,7 +211,7 @@ fn in_short(error: &windows_service::Error) -> String {
 /// Makes the folders and lets the service use them; gives what did not work.
 fn make_folders(name: &str, files: &[PathBuf], program: &Path, folders: &Folders) -> Vec<String> {
     let mut warnings = Vec::new();
-    for folder in [&folders.logs, &folders.state] {
+    for folder in folders.written() {
         if let Err(error) = std::fs::create_dir_all(folder) {
             warnings.push(format!("{} cannot be made: {error}", folder.display()));
         }

@@ -55,15 +55,16 @@ pub struct Folders {
     pub base: PathBuf,
     /// Instead of `log.folder`; for all of them.
     pub logs: PathBuf,
-    /// Instead of `warm.state`; each has one of its own.
-    pub state: PathBuf,
+    /// Instead of `warm.state`; each has one of its own, if it keeps any state.
+    pub state: Option<PathBuf>,
 }
 
 impl Folders {
     /// Those of a service in the folder of all of them.
     #[must_use]
-    pub fn new(base: PathBuf, name: &str) -> Self {
-        Self { logs: base.join("logs"), state: base.join("state").join(name), base }
+    pub fn new(base: PathBuf, name: &str, keeps_state: bool) -> Self {
+        let state = keeps_state.then(|| base.join("state").join(name));
+        Self { logs: base.join("logs"), state, base }
     }
 
     /// The folder of all of them if none is given; `program_data` is the variable of this name.
@@ -81,7 +82,14 @@ impl Folders {
     /// Gives settings that name no folders these.
     pub(crate) fn fill(&self, settings: &mut Settings) {
         settings.log.folder.get_or_insert_with(|| self.logs.clone());
-        settings.warm.state.get_or_insert_with(|| self.state.clone());
+        if settings.warm.state.is_none() {
+            settings.warm.state.clone_from(&self.state);
+        }
+    }
+
+    /// Those that the service writes to.
+    pub fn written(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&self.logs).chain(&self.state).map(PathBuf::as_path)
     }
 
     /// What icacls is to be run with, one after the other: nobody but administrators and the services gets at these folders,
@@ -97,8 +105,7 @@ impl Folders {
             text(SYSTEM),
         ];
         let writes = format!("{}:(OI)(CI)M", account(name));
-        let mine = [&self.logs, &self.state]
-            .map(|folder| vec![folder.clone().into_os_string(), text("/grant:r"), text(&writes)]);
+        let mine = self.written().map(|folder| vec![folder.into(), text("/grant:r"), text(&writes)]);
         std::iter::once(base).chain(mine).collect()
     }
 }
@@ -158,7 +165,7 @@ mod tests {
     use super::*;
 
     fn folders(program_data: &str) -> Folders {
-        Folders::new(Folders::default_base(Some(program_data)), "n")
+        Folders::new(Folders::default_base(Some(program_data)), "n", true)
     }
 
     #[test]
@@ -205,6 +212,8 @@ mod tests {
                 r"/data/Hotshelf/state/n /grant:r NT SERVICE\n:(OI)(CI)M",
             ]
         );
+        let without = Folders::new("/data".into(), "n", false);
+        assert_eq!((without.written().count(), without.rights("n").len()), (1, 2));
         assert_eq!(may_read(Path::new("a.toml"), "n")[2], r"NT SERVICE\n:RX");
     }
 
