@@ -1,8 +1,7 @@
 //! The access log's writer: requests add their lines to what waits (`access_log/queue.rs`, bounded) and never wait
 //! themselves; a thread of its own writes them in batches (`access_log/writer.rs`) to a file that it rotates
-//! (`access_log/file.rs`). Format: `docs/access-log.md`.
+//! (`RotatedFile`). Format: `docs/access-log.md`.
 
-mod file;
 mod pending;
 mod queue;
 mod writer;
@@ -14,9 +13,9 @@ use std::time::Duration;
 use shared::access_log::request_line::Answered;
 use shared::access_log::{Event, Refresh, RequestLine, line};
 use shared::config::AccessLogSettings;
+use shared::runtime::RotatedFile;
 use tokio::sync::oneshot;
 
-use file::LogFile;
 pub(crate) use pending::{Pending, question};
 use queue::{Queue, Written};
 
@@ -107,7 +106,7 @@ impl AccessLog {
         let Some(path) = settings.path.clone() else { return Ok(Self::off()) };
         let queue = Arc::new(Queue::new(settings.queue, settings.queue_bytes));
         let shared = Arc::new(Shared::default());
-        let file = LogFile::new(path, settings.max_size, settings.max_age, settings.keep);
+        let file = RotatedFile::new(path, settings.max_size, settings.max_age, settings.keep);
         let writer = writer::Writer::new(file, Arc::clone(&queue), Arc::clone(&shared));
         // Not joined: a disk that hangs must not keep the process from ending.
         std::thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run())?;

@@ -14,6 +14,8 @@ use shared::cache::{Cache, Levels, Monitor, RedisCache};
 use shared::config::{ListenAddress, Settings, origins};
 use shared::keys::Keys;
 use shared::runtime::program::SettingsSource;
+#[cfg(windows)]
+use shared::runtime::windows_service::{self, ServiceArgs};
 use shared::runtime::{ComputePool, ReloadSignal, process, program, shutdown};
 use shared::source::Source;
 use shared::source::postgres::PostgresSource;
@@ -81,6 +83,9 @@ enum Command {
     Config(config::Config),
     Token(token::Token),
     Verify(verify::Verify),
+    /// Run as a service of Windows
+    #[cfg(windows)]
+    Service(ServiceArgs),
 }
 
 /// The command line, for what is written about it.
@@ -91,7 +96,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the command line of this process.
 pub async fn main() -> ExitCode {
-    start().await.unwrap_or_else(|code| code)
+    program::exit(start().await)
 }
 
 async fn start() -> Result<ExitCode, ExitCode> {
@@ -100,6 +105,8 @@ async fn start() -> Result<ExitCode, ExitCode> {
         Some(Command::Config(args)) => return config::run(args),
         Some(Command::Token(args)) => return Ok(token::run(args)),
         Some(Command::Verify(args)) => return verify::run(args).await,
+        #[cfg(windows)]
+        Some(Command::Service(args)) => return windows_service::run::<crate::windows::Gateway>(args).await,
         None => {}
     }
     let origin = cli.given.origin();
@@ -109,9 +116,31 @@ async fn start() -> Result<ExitCode, ExitCode> {
         println!("the settings fit");
         return Ok(ExitCode::SUCCESS);
     }
-    program::start_log(&settings)?;
+    program::start_daemon_log(&settings.log, "gateway").map_err(|error| program::wrong_settings(&error))?;
+    serve(&settings, &origin).await
+}
+
+/// Serves until the process is asked to stop.
+async fn serve(settings: &Settings, origin: &Origin) -> Result<ExitCode, ExitCode> {
     let tls = Tls::load(&settings.tls).map_err(|error| program::wrong_settings(&error))?;
-    Ok(program::end(run(&settings, &origin, tls).await))
+    Ok(program::end(run(settings, origin, tls).await))
+}
+
+/// What a service of Windows does instead of a command line.
+#[cfg(windows)]
+pub(crate) mod service {
+    use super::{ExitCode, Origin, Settings, SettingsSource, check_files, program, serve};
+
+    /// Checks the settings as `--check-config` does.
+    pub(crate) fn check(source: &SettingsSource) -> Result<(), ExitCode> {
+        let settings = source.load().map_err(|error| program::wrong_settings(&error))?;
+        check_files(&settings).map_err(|error| program::wrong_settings(&error))
+    }
+
+    /// Serves until the process is asked to stop.
+    pub(crate) async fn run(settings: Settings, source: SettingsSource) -> Result<ExitCode, ExitCode> {
+        serve(&settings, &Origin { source, listen: Vec::new(), insecure: false }).await
+    }
 }
 
 /// Whether the files that settings name can be used: certificates, keys, passwords. Connects to nothing.

@@ -15,6 +15,7 @@
 //!   why.
 //! - [`access_log`]: what was asked, for the warmer.
 //! - [`verify`]: whether a gateway can do its work, and no more.
+//! - `windows`: the gateway as a service of Windows.
 //! - [`problem`]: the only place that turns errors into status codes; `refusal` gives them to what hyper refuses itself.
 
 pub mod access_log;
@@ -49,6 +50,8 @@ pub mod server;
 pub mod service;
 pub mod status;
 pub mod verify;
+#[cfg(windows)]
+mod windows;
 
 pub use access_log::AccessLog;
 pub use app::{App, Front};

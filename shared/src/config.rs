@@ -10,6 +10,7 @@ pub mod diff;
 mod gateway;
 mod heat;
 mod listen;
+mod log;
 mod near;
 pub mod origins;
 mod raw;
@@ -21,7 +22,6 @@ use std::path::PathBuf;
 
 use crate::cache::{Profile, RedisSettings, Ttl};
 use crate::model::Rules;
-use crate::runtime::logging::LogFormat;
 use crate::source::postgres::PostgresSettings;
 
 pub use access::{AccessSettings, Role, StoreScope, TokenSettings};
@@ -32,6 +32,7 @@ pub use checker::{Problem, SettingsError};
 pub use gateway::GatewaySettings;
 pub use heat::HeatSettings;
 pub use listen::ListenAddress;
+pub use log::LogSettings;
 pub use near::NearSettings;
 pub use origins::Origins;
 pub use tls::TlsSettings;
@@ -76,15 +77,6 @@ pub struct Settings {
     pub near: NearSettings,
     /// The gateway's access log.
     pub access_log: AccessLogSettings,
-}
-
-/// Log settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// Form.
-    pub format: LogFormat,
-    /// Level or filter.
-    pub filter: String,
 }
 
 impl Settings {

@@ -5,17 +5,21 @@ pub mod admin;
 pub mod compute;
 mod heartbeat;
 pub mod host;
+mod log_file;
 pub mod logging;
 pub mod metrics;
 pub mod process;
 pub mod program;
-mod reload;
+pub mod reload;
+mod rotated_file;
 mod service_manager;
 pub mod shutdown;
+pub mod windows_service;
 
 pub use compute::{Busy, ComputePool};
 pub use heartbeat::Heartbeat;
 pub use reload::ReloadSignal;
+pub use rotated_file::RotatedFile;
 pub use service_manager::{ServiceManager, ServiceState};
 
 /// Milliseconds since 1970 by the wall clock.

@@ -70,13 +70,14 @@ pub fn command() -> clap::Command {
 
 /// Runs the command line of this process.
 pub async fn main() -> ExitCode {
-    start().await.unwrap_or_else(|code| code)
+    program::exit(start().await)
 }
 
 async fn start() -> Result<ExitCode, ExitCode> {
     let cli: Cli = program::command_line()?;
     let settings = program::settings(&cli.config, &[])?;
-    program::start_log(&settings)?;
+    program::start_daemon_log(&settings.log, "standalone")
+        .map_err(|error| program::wrong_settings(&error))?;
     Ok(program::end(run(cli, settings).await))
 }
 

@@ -23,6 +23,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use shared::runtime::program::{self, print};
+#[cfg(windows)]
+use shared::runtime::windows_service::{self, ServiceArgs};
 
 use crate::insight::Output;
 use crate::simulate::{self, SimulateArgs};
@@ -65,6 +67,9 @@ enum Command {
     /// Replay requests against policies of what to keep
     Simulate(SimulateArgs),
     Config(config::Config),
+    /// Run as a service of Windows
+    #[cfg(windows)]
+    Service(ServiceArgs),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -77,7 +82,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the command line of this process.
 pub async fn main() -> ExitCode {
-    run().await.unwrap_or_else(|code| code)
+    program::exit(run().await)
 }
 
 async fn run() -> Result<ExitCode, ExitCode> {
@@ -85,6 +90,8 @@ async fn run() -> Result<ExitCode, ExitCode> {
     let outcome = match command {
         Command::Simulate(args) => run_simulate(args).await,
         Command::Config(args) => return config::run(&first, &args),
+        #[cfg(windows)]
+        Command::Service(args) => return windows_service::run::<crate::windows::Warmer>(&args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Import(args) => import::run(&settings::load(&first, &args.settings)?, args.import).await,

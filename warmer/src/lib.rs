@@ -14,6 +14,7 @@
 //! - [`verify`]: whether everything is set up as it must be.
 //! - [`setup`]: Redis and PostgreSQL made ready: settings, users, table.
 //! - [`service`]: the daemon as a service: signals, settings read again, status and metrics.
+//! - `windows`: the same as a service of Windows.
 //! - [`cli`]: the commands.
 
 pub mod admin;
@@ -46,3 +47,5 @@ pub mod simulate;
 pub mod store;
 pub mod verify;
 pub mod warming;
+#[cfg(windows)]
+mod windows;

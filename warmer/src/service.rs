@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use shared::config::{Settings, diff};
 use shared::runtime::logging::{self, LogHandle};
 use shared::runtime::program::SettingsSource;
+use shared::runtime::reload::RELOAD;
 use shared::runtime::{ReloadSignal, ServiceManager, now_ms, process, shutdown};
 use tokio::task::JoinSet;
 
@@ -147,7 +148,7 @@ fn read_again(before: &Settings, launch: &Launch) -> Option<(Settings, Option<Pa
             }
             tracing::error!(
                 problems = problems.len(),
-                "the settings were read again and do not fit; the old ones stay: correct them and send SIGHUP again"
+                "the settings were read again and do not fit; the old ones stay: correct them and ask again ({RELOAD})"
             );
             return None;
         }
@@ -160,8 +161,8 @@ fn read_again(before: &Settings, launch: &Launch) -> Option<(Settings, Option<Pa
     tracing::info!(changes = changes.len(), "the settings were read again");
     for change in &changes {
         tracing::info!("{change}");
-        if change.key == "log.format" {
-            tracing::warn!("log.format takes effect after a restart");
+        if change.key.starts_with("log.") && change.key != "log.filter" {
+            tracing::warn!("{} takes effect after a restart", change.key);
         }
     }
     if let Err(error) = launch.log.set_filter(&settings.log.filter) {

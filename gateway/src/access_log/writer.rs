@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use shared::runtime::now_ms;
+use shared::runtime::{RotatedFile, now_ms};
 
 use super::Shared;
-use super::file::LogFile;
 use super::queue::{BATCH_BYTES, Batch, Next, Queue};
 
 /// How long records are collected: one wake-up and one write for all that come within it. Readers see a line after
@@ -17,14 +16,14 @@ const COLLECT: Duration = Duration::from_millis(50);
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) struct Writer {
-    file: LogFile,
+    file: RotatedFile,
     queue: Arc<Queue>,
     shared: Arc<Shared>,
     drops: Drops,
 }
 
 impl Writer {
-    pub(super) fn new(file: LogFile, queue: Arc<Queue>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(file: RotatedFile, queue: Arc<Queue>, shared: Arc<Shared>) -> Self {
         Self { file, queue, shared, drops: Drops::default() }
     }
 

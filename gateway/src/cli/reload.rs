@@ -1,4 +1,4 @@
-//! What a running gateway reads again on SIGHUP: who may ask, and certificate and key. Connections stay, and what does not
+//! What a running gateway reads again when it is asked to: who may ask, and certificate and key. Connections stay, and what does not
 //! fit leaves the old as it was.
 
 use std::convert::Infallible;
@@ -7,6 +7,7 @@ use shared::config::diff;
 use shared::config::{ListenAddress, Origins, Settings, SettingsError};
 use shared::runtime::ReloadSignal;
 use shared::runtime::program::SettingsSource;
+use shared::runtime::reload::RELOAD;
 
 use crate::Front;
 use crate::server::Tls;
@@ -66,8 +67,8 @@ pub(super) async fn on_signal(
 fn certificates(tls: Option<&Tls>) {
     match tls.map(Tls::reload) {
         None => {}
-        Some(Ok(())) => tracing::info!("SIGHUP: certificate and key were read again"),
-        Some(Err(error)) => tracing::error!(error = %error, "SIGHUP: the old certificate and key stay"),
+        Some(Ok(())) => tracing::info!("{RELOAD}: certificate and key were read again"),
+        Some(Err(error)) => tracing::error!(error = %error, "{RELOAD}: the old certificate and key stay"),
     }
 }
 
@@ -80,25 +81,22 @@ fn access(origin: &Origin, settings: &mut Settings, front: &Front) {
                 tracing::error!("a setting does not fit: {}: {}", problem.place, problem.what);
             }
             let problems = error.problems.len();
-            tracing::error!(
-                problems,
-                "SIGHUP: the old tokens stay; correct the settings and send the signal again"
-            );
+            tracing::error!(problems, "{RELOAD}: the old tokens stay; correct the settings and ask again");
             return;
         }
     };
     // Without tokens everybody may ask for everything: that must not come of a file that is half written.
     if new.access.tokens.is_empty() && !settings.access.tokens.is_empty() {
         tracing::error!(
-            "SIGHUP: the settings name no token, so the old tokens stay; to do without, restart the gateway"
+            "{RELOAD}: the settings name no token, so the old tokens stay; to do without, restart the gateway"
         );
         return;
     }
     for change in diff::changes(settings, &new) {
         if !change.key.starts_with("access.") {
-            tracing::warn!("SIGHUP: {change} takes a restart");
+            tracing::warn!("{RELOAD}: {change} takes a restart");
         } else if new.access != settings.access {
-            tracing::info!("SIGHUP: {change}");
+            tracing::info!("{RELOAD}: {change}");
         }
     }
     if new.access != settings.access {
@@ -106,5 +104,5 @@ fn access(origin: &Origin, settings: &mut Settings, front: &Front) {
         settings.access = new.access;
     }
     let tokens = settings.access.tokens.len();
-    tracing::info!(tokens, "SIGHUP: the tokens were read again");
+    tracing::info!(tokens, "{RELOAD}: the tokens were read again");
 }

@@ -5,14 +5,11 @@ use std::path::PathBuf;
 use super::checker::{Checker, HOUR, SECOND, SettingsError};
 use super::origins::{POSTGRES, POSTGRES_PASSWORD, REDIS, REDIS_PASSWORD};
 use super::raw::{self, Names};
-use super::{
-    LogSettings, Origins, Settings, access, access_log, admin, changes, gateway, heat, near, tls, warm,
-};
+use super::{Origins, Settings, access, access_log, admin, changes, gateway, heat, log, near, tls, warm};
 use crate::cache::levels::DEFAULT_MAX_INFLATED;
 use crate::cache::{Profile, RedisSettings, Ttl};
 use crate::keys::DEFAULT_PREFIX;
 use crate::model::{Column, Rules};
-use crate::runtime::logging::LogFormat;
 use crate::source::postgres::PostgresSettings;
 
 pub(super) fn load(
@@ -125,15 +122,7 @@ fn check(file: raw::File, checker: &mut Checker) -> Settings {
         near: near::check(near, checker),
         heat: heat::check(heat, access_log.path.as_deref(), checker),
         access_log,
-        log: LogSettings {
-            format: checker.choice(
-                "log.format",
-                log.format,
-                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
-                LogFormat::Text,
-            ),
-            filter: log.filter.unwrap_or_else(|| "info".to_owned()),
-        },
+        log: log::check(log, checker),
     }
 }
 

@@ -271,7 +271,7 @@ pub(super) fn listed(settings: &Settings) -> Vec<Entry> {
             confirm_timeout
         } = access_log
     );
-    list!(entries, "log", LogSettings { format, filter } = log);
+    list!(entries, "log", LogSettings { format, filter, folder, max_size, keep } = log);
     entries
 }
 

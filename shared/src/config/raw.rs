@@ -84,7 +84,7 @@ raw! {
         path: PathBuf, instance: String, max_size: String, max_age: String, keep: usize, queue: usize, queue_bytes: String,
         drain_timeout: String, confirm_timeout: String,
     }
-    Log { format: String, filter: String, }
+    Log { format: String, filter: String, folder: PathBuf, max_size: String, keep: usize, }
 }
 
 /// One of `access.tokens`.

@@ -6,12 +6,15 @@ use std::fmt::Display;
 use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
-use super::logging::{self, LogHandle};
+use super::RotatedFile;
+use super::logging::{self, LogError, LogHandle};
+use super::windows_service::registration::Folders;
 use crate::cache::{CacheError, CacheErrorKind};
-use crate::config::{Origins, Settings, SettingsError, origins, process_environment};
+use crate::config::{LogSettings, Origins, Settings, SettingsError, origins, process_environment};
 use crate::source::{SourceError, SourceErrorKind};
 
 const USAGE: u8 = 64;
@@ -36,6 +39,8 @@ pub struct SettingsSource {
     files: Vec<PathBuf>,
     /// Values of the command line, by the variable of the environment before which they come.
     given: Vec<(String, String)>,
+    /// For settings that name none.
+    folders: Option<Folders>,
 }
 
 impl SettingsSource {
@@ -43,7 +48,13 @@ impl SettingsSource {
     #[must_use]
     pub fn new(files: &[PathBuf], given: &[(&str, &Option<String>)]) -> Self {
         let given = given.iter().filter_map(|(name, value)| Some(((*name).to_owned(), (*value).clone()?)));
-        Self { files: files.to_vec(), given: given.collect() }
+        Self { files: files.to_vec(), given: given.collect(), folders: None }
+    }
+
+    /// The same for a service of Windows: what has no folder of its own gets one of these.
+    #[must_use]
+    pub fn with_folders(self, folders: Folders) -> Self {
+        Self { folders: Some(folders), ..self }
     }
 
     /// The settings as they are there now.
@@ -60,11 +71,14 @@ impl SettingsSource {
     /// All that does not fit.
     pub fn load_with_origins(&self) -> Result<(Settings, Origins), SettingsError> {
         let given = |name: &str| self.given.iter().find(|(variable, _)| variable == name);
-        let (settings, mut origins) = Settings::with_origins(&self.files, &|name| {
+        let (mut settings, mut origins) = Settings::with_origins(&self.files, &|name| {
             given(name).map(|(_, value)| value.clone()).or_else(|| process_environment(name))
         })?;
         for address in origins::ADDRESSES.into_iter().filter(|address| given(address.variable).is_some()) {
             origins.of_option(address.key, address.option);
+        }
+        if let Some(folders) = &self.folders {
+            folders.fill(&mut settings);
         }
         Ok((settings, origins))
     }
@@ -79,28 +93,71 @@ pub fn settings(files: &[PathBuf], given: &[(&str, &Option<String>)]) -> Result<
     SettingsSource::new(files, given).load().map_err(|error| wrong_settings(&error))
 }
 
-/// Starts the log as the settings say.
+/// Starts the log of a command on standard error, in the form that the settings say.
 ///
 /// # Errors
 /// The exit code, after what is wrong was printed.
 pub fn start_log(settings: &Settings) -> Result<LogHandle, ExitCode> {
-    logging::start(settings.log.format, &settings.log.filter).map_err(|error| {
-        wrong_settings(&format!("log.filter {:?} cannot be used: {error}", settings.log.filter))
+    let LogSettings { format, filter, .. } = &settings.log;
+    logging::start(*format, filter).map_err(|error| wrong_settings(&wrong_filter(filter, &error)))
+}
+
+/// Starts the log of a daemon: where the settings name a folder, in the file of this name there.
+///
+/// # Errors
+/// Which of the settings does not fit.
+pub fn start_daemon_log(log: &LogSettings, name: &str) -> Result<LogHandle, LogError> {
+    logging::read_filter(&log.filter).map_err(|error| wrong_filter(&log.filter, &error))?;
+    let outcome = match &log.folder {
+        None => logging::start(log.format, &log.filter),
+        Some(folder) => {
+            let path = folder.join(format!("{name}.log"));
+            let file = RotatedFile::new(path, log.max_size, Duration::MAX, log.keep);
+            logging::start_in_file(log.format, &log.filter, file)
+        }
+    };
+    outcome.map_err(|error| match &log.folder {
+        None => error,
+        Some(folder) => {
+            let folder = folder.display();
+            format!("log.folder {folder} cannot be used: {error}; make it, and let this program's user write to it")
+                .into()
+        }
     })
+}
+
+fn wrong_filter(filter: &str, error: &dyn Display) -> String {
+    format!("log.filter {filter:?} cannot be used: {error}")
 }
 
 /// Tells that settings do not fit.
 #[must_use]
 pub fn wrong_settings(error: &dyn Display) -> ExitCode {
-    eprintln!("error: {error}");
+    tell(error);
     ExitCode::from(SETTINGS)
 }
 
 /// Tells that the command line asks for what cannot be.
 #[must_use]
 pub fn wrong_usage(error: &dyn Display) -> ExitCode {
-    eprintln!("error: {error}");
+    tell(error);
     ExitCode::from(USAGE)
+}
+
+/// Tells that something failed.
+#[must_use]
+pub fn failed(error: &dyn Display) -> ExitCode {
+    tell(error);
+    ExitCode::FAILURE
+}
+
+/// An error, for whoever started the program, and for the log if that is elsewhere.
+fn tell(error: &dyn Display) {
+    eprintln!("error: {error}");
+    if logging::is_in_file() {
+        // What is wrong with settings has a line for each.
+        error.to_string().lines().for_each(|line| tracing::error!("{line}"));
+    }
 }
 
 /// Prints a text and the end of its line. A reader that has seen enough (`| head`) is no failure.
@@ -115,12 +172,19 @@ pub fn print(text: impl Display) -> std::io::Result<()> {
     }
 }
 
+/// The exit code of a process at its end, after the last lines of its log.
+#[must_use]
+pub fn exit(outcome: Result<ExitCode, ExitCode>) -> ExitCode {
+    logging::finish();
+    outcome.unwrap_or_else(|code| code)
+}
+
 /// The exit code of the work; an error is printed with those of its causes that it does not name itself.
 #[must_use]
 pub fn end<E: AsRef<dyn Error + Send + Sync>>(outcome: Result<ExitCode, E>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
         let error = error.as_ref();
-        eprintln!("error: {}", in_full(error));
+        tell(&in_full(error));
         if is_of_settings(error) { ExitCode::from(SETTINGS) } else { ExitCode::FAILURE }
     })
 }

@@ -1,6 +1,23 @@
-//! The signal on which a daemon reads its settings again.
+//! What makes a daemon read its settings again: a signal, or a request of what manages it.
 
-/// SIGHUP; nothing where there is no such signal.
+use tokio::sync::Notify;
+
+/// How it is asked for, for the log.
+#[cfg(unix)]
+pub const RELOAD: &str = "SIGHUP";
+/// How it is asked for, for the log.
+#[cfg(not(unix))]
+pub const RELOAD: &str = "paramchange";
+
+/// Of this process.
+static REQUESTED: Notify = Notify::const_new();
+
+/// Asks this process to read its settings again, as the signal does.
+pub fn request() {
+    REQUESTED.notify_one();
+}
+
+/// SIGHUP and [`request`]; only the latter where there is no such signal.
 #[derive(Debug)]
 pub struct ReloadSignal {
     #[cfg(unix)]
@@ -19,12 +36,42 @@ impl ReloadSignal {
         })
     }
 
-    /// Completes when the signal came. Several that come while nobody waits are one.
+    /// Completes when it was asked for. Requests that come while nobody waits are one.
     pub async fn next(&mut self) {
-        #[cfg(unix)]
-        if self.hangup.recv().await.is_some() {
-            return;
+        tokio::select! {
+            () = self.hangup() => {}
+            () = REQUESTED.notified() => {}
         }
+    }
+
+    #[cfg(unix)]
+    async fn hangup(&mut self) {
+        if self.hangup.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn hangup(&mut self) {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_that_nobody_waited_for_are_one() {
+        let mut signal = ReloadSignal::listen().unwrap();
+        request();
+        request();
+        signal.next().await;
+        let mut again = std::pin::pin!(signal.next());
+        let nothing = std::future::poll_fn(|context| std::task::Poll::Ready(again.as_mut().poll(context)));
+        assert!(nothing.await.is_pending());
+        request();
+        again.await;
     }
 }

@@ -1,13 +1,12 @@
 //! What systemd is told of a service (`sd_notify(3)`): that it is ready, reloads or stops, what it does, and that it
-//! does not hang. Without `NOTIFY_SOCKET` nobody asked, and nothing is told.
+//! does not hang. Without `NOTIFY_SOCKET` nobody asked, and nothing is told. On Windows its service manager is told that
+//! it runs or stops.
 
 use std::convert::Infallible;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use crate::config::process_environment;
 
 /// How a service is, whenever its manager wants to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,7 +109,7 @@ impl ServiceManager {
             queue: None,
             sent: Mutex::new(sent),
         };
-        if process_environment("NOTIFY_SOCKET").is_some() {
+        if socket::is_there() {
             let (queue, notices) = sync_channel(QUEUE);
             let send = move || {
                 let _end = end;
@@ -185,6 +184,11 @@ mod socket {
     use sd_notify::NotifyState;
 
     use super::Notice;
+    use crate::config::process_environment;
+
+    pub(super) fn is_there() -> bool {
+        process_environment("NOTIFY_SOCKET").is_some()
+    }
 
     pub(super) fn watchdog() -> Option<Duration> {
         sd_notify::watchdog_enabled()
@@ -215,11 +219,25 @@ mod socket {
 
 #[cfg(not(unix))]
 mod socket {
+    use super::Notice;
+    use crate::runtime::windows_service;
+
+    pub(super) fn is_there() -> bool {
+        windows_service::is_service()
+    }
+
     pub(super) fn watchdog() -> Option<std::time::Duration> {
         None
     }
 
-    pub(super) fn tell(_: &super::Notice) {}
+    pub(super) fn tell(notice: &Notice) {
+        match notice {
+            // Whoever has something to tell runs. Windows cannot stop what only starts, and Redis may be long in coming.
+            Notice::Ready | Notice::Status(_) | Notice::Watchdog => windows_service::running(),
+            Notice::Stopping => windows_service::stopping(),
+            Notice::Reloading => {}
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod manifest;
 pub mod mapping;
 mod numbers;
 mod parquet;
+mod positioned;
 pub mod reader;
 pub mod reject;
 pub mod source;

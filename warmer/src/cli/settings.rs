@@ -128,7 +128,9 @@ impl Given for RedisAndPostgres {
 /// # Errors
 /// The exit code: of wrong settings, or of success where they only were to be checked.
 pub(super) fn load(first: &[PathBuf], given: &impl Given) -> Result<Settings, ExitCode> {
-    load_to_run(first, given).map(|loaded| loaded.settings)
+    let (settings, _) = read(&source(first, given), given)?;
+    program::start_log(&settings)?;
+    Ok(settings)
 }
 
 /// Settings, and what it takes to read them again while the process runs.
@@ -138,14 +140,15 @@ pub(super) struct Loaded {
     pub(super) log: LogHandle,
 }
 
-/// As [`load`], for a process that may read them again.
+/// As [`load`], for a daemon, which may read them again; its log is where the settings say.
 ///
 /// # Errors
 /// As [`load`].
 pub(super) fn load_to_run(first: &[PathBuf], given: &impl Given) -> Result<Loaded, ExitCode> {
     let source = source(first, given);
     let (settings, _) = read(&source, given)?;
-    let log = program::start_log(&settings)?;
+    let log = program::start_daemon_log(&settings.log, "warmer")
+        .map_err(|error| program::wrong_settings(&error))?;
     Ok(Loaded { settings, source, log })
 }
 

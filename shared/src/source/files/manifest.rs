@@ -79,9 +79,9 @@ impl Manifest {
             file.write_all(&serde_json::to_vec_pretty(self)?)?;
             file.sync_all()?;
             // The files of the list must be there before the list is.
-            File::open(folder)?.sync_all()?;
+            sync(folder)?;
             std::fs::rename(&new, &path)?;
-            File::open(folder)?.sync_all()
+            sync(folder)
         };
         write().map_err(|cause| cannot_write(&path, cause))
     }
@@ -115,6 +115,19 @@ fn is_day_file(name: &str) -> bool {
     let Some((day, import)) = parts.and_then(|rest| rest.split_at_checked(10)) else { return false };
     let number = import.strip_prefix('-').unwrap_or_default();
     day.parse::<Day>().is_ok() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Makes sure that names of files outlive the machine.
+#[cfg(unix)]
+fn sync(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// A folder cannot be opened here as files are; its file system keeps a journal of names.
+#[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "as where it can fail")]
+fn sync(_folder: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use super::block::{BlockFault, decode, encode};
+use super::positioned::{read_exact_at, write_all_at};
 use crate::model::{Column, Day, DayRange, Lines, LocalTime};
 use crate::source::{Columns, SourceError, SourceErrorKind};
 
@@ -90,7 +90,7 @@ impl Spool {
     }
 
     fn append(&mut self, buffer: &mut Vec<u8>) -> Result<(), SourceError> {
-        self.file.write_all_at(buffer, self.end).map_err(failed)?;
+        write_all_at(&self.file, buffer, self.end).map_err(failed)?;
         self.end += buffer.len() as u64;
         buffer.clear();
         Ok(())
@@ -131,7 +131,7 @@ impl Spool {
                 count += 1;
             }
             buffer.resize(usize::try_from(end - first.offset).unwrap_or(usize::MAX), 0);
-            self.file.read_exact_at(&mut buffer, first.offset).map_err(failed)?;
+            read_exact_at(&self.file, &mut buffer, first.offset).map_err(failed)?;
             let mut bytes = buffer.as_slice();
             for _ in 0..count {
                 bytes = decode(bytes, columns, lines).map_err(cannot_decode)?;

@@ -7,7 +7,7 @@ use deadpool_postgres::{
     Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Status, TimeoutType,
     Timeouts,
 };
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Config, Connection, Socket};
@@ -179,6 +179,7 @@ fn place(config: &Config) -> String {
     let hosts = config.get_hosts().iter().enumerate().map(|(at, host)| {
         let name = match host {
             Host::Tcp(name) => name.clone(),
+            #[cfg(unix)]
             Host::Unix(folder) => folder.display().to_string(),
         };
         // One port stands for all hosts.
@@ -192,11 +193,18 @@ fn place(config: &Config) -> String {
     format!("{}/{}", hosts.join(","), config.get_dbname().or(config.get_user()).unwrap_or_default())
 }
 
+/// There are no such sockets here.
+#[cfg(not(unix))]
+fn loopback(_config: &Config) -> Option<Config> {
+    None
+}
+
 /// The same server, user and database on loopback, if the address is a socket.
+#[cfg(unix)]
 fn loopback(config: &Config) -> Option<Config> {
     let [Host::Unix(_)] = config.get_hosts() else { return None };
     let mut loopback = Config::new();
-    loopback.host("127.0.0.1").ssl_mode(SslMode::Disable);
+    loopback.host("127.0.0.1").ssl_mode(tokio_postgres::config::SslMode::Disable);
     loopback.port(config.get_ports().first().copied().unwrap_or(5432));
     loopback.user(config.get_user()?).password(config.get_password()?);
     loopback.dbname(config.get_dbname()?);

@@ -1,13 +1,19 @@
-//! The file that is written: opened when it is needed, rotated, and opened again when it was moved, deleted or failed.
+//! A file of lines: opened when it is needed, rotated, and opened again when it was moved, deleted or failed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use shared::access_log::FileId;
+use crate::access_log::FileId;
 
-pub(super) struct LogFile {
+/// While a file cannot be rotated, it may become so many times as large as it should: whoever looks at it with a program
+/// that forbids others to rename it (on Windows many do) costs no line for a while, and never the disk.
+const UNROTATED: u64 = 2;
+
+/// A file that is written line by line, and the older ones beside it: `NAME.1`, `NAME.2`, …
+#[derive(Debug)]
+pub struct RotatedFile {
     path: PathBuf,
     max_size: u64,
     max_age: Duration,
@@ -15,6 +21,7 @@ pub(super) struct LogFile {
     open: Option<Opened>,
 }
 
+#[derive(Debug)]
 struct Opened {
     file: File,
     id: FileId,
@@ -22,12 +29,17 @@ struct Opened {
     begun: i64,
 }
 
-impl LogFile {
-    pub(super) fn new(path: PathBuf, max_size: u64, max_age: Duration, keep: usize) -> Self {
+impl RotatedFile {
+    /// Nothing is opened yet. A file is rotated before it has more than `max_size` bytes, or when it is older than `max_age`;
+    /// `keep` older ones are kept.
+    #[must_use]
+    pub fn new(path: PathBuf, max_size: u64, max_age: Duration, keep: usize) -> Self {
         Self { path, max_size, max_age, keep, open: None }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -35,7 +47,7 @@ impl LogFile {
     ///
     /// # Errors
     /// If they could not be written; the file is opened again next time.
-    pub(super) fn write(&mut self, lines: &[u8], now_ms: i64) -> io::Result<bool> {
+    pub fn write(&mut self, lines: &[u8], now_ms: i64) -> io::Result<bool> {
         let rotated = self.make_ready(lines.len() as u64, now_ms)?;
         let Some(opened) = &mut self.open else { return Err(io::ErrorKind::NotFound.into()) };
         if let Err(error) = opened.file.write_all(lines) {
@@ -46,7 +58,7 @@ impl LogFile {
     }
 
     /// Makes sure that what was written outlives the machine, as far as that can be had.
-    pub(super) fn sync(&self) {
+    pub fn sync(&self) {
         if let Some(opened) = &self.open {
             // Nothing is lost for the process if the disk refuses.
             let _ = opened.file.sync_data();
@@ -70,9 +82,13 @@ impl LogFile {
             return Ok(false);
         }
         self.open = None;
-        self.rotate()?;
+        let rotated = match self.rotate() {
+            Ok(()) => true,
+            Err(error) if length + bytes > self.max_size.saturating_mul(UNROTATED) => return Err(error),
+            Err(_) => false,
+        };
         self.open = Some(self.open_file(now_ms)?);
-        Ok(true)
+        Ok(rotated)
     }
 
     fn open_file(&self, now_ms: i64) -> io::Result<Opened> {
@@ -97,7 +113,9 @@ impl LogFile {
 
     /// `NAME.1` becomes `NAME.2` and so on, the last one goes, `NAME` becomes `NAME.1`.
     fn rotate(&self) -> io::Result<()> {
-        for number in (1..self.keep).rev() {
+        // From the first free number down: what is tried again for lack of rights pushes out nothing more.
+        let free = (1..self.keep).find(|number| !self.rotated(*number).exists()).unwrap_or(self.keep);
+        for number in (1..free).rev() {
             match fs::rename(self.rotated(number), self.rotated(number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -132,10 +150,10 @@ mod tests {
     }
 
     impl Folder {
-        fn new() -> (Self, LogFile) {
+        fn new() -> (Self, RotatedFile) {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("logs/access.log");
-            (Self { folder }, LogFile::new(path, 20, Duration::from_secs(3600), 2))
+            (Self { folder }, RotatedFile::new(path, 20, Duration::from_secs(3600), 2))
         }
 
         fn path(&self, name: &str) -> PathBuf {
@@ -181,13 +199,13 @@ mod tests {
         let (folder, mut log) = Folder::new();
         fs::create_dir(folder.path("")).unwrap();
         fs::write(folder.path("access.log"), "torn").unwrap();
-        let now = shared::runtime::now_ms();
+        let now = crate::runtime::now_ms();
         log.write(b"a\n", now).unwrap();
-        log = LogFile::new(log.path.clone(), 20, Duration::from_secs(3600), 2);
+        log = RotatedFile::new(log.path.clone(), 20, Duration::from_secs(3600), 2);
         assert!(!log.write(b"b\n", now).unwrap());
         assert_eq!(folder.text("access.log"), "torn\na\nb\n");
         // Its age is counted from when it was made, not from when it was opened.
-        log = LogFile::new(log.path.clone(), 20, Duration::from_secs(3600), 2);
+        log = RotatedFile::new(log.path.clone(), 20, Duration::from_secs(3600), 2);
         assert!(log.write(b"c\n", now + 2 * HOUR_MS).unwrap());
     }
 
@@ -204,6 +222,27 @@ mod tests {
         fs::remove_dir_all(folder.path("")).unwrap();
         log.write(b"d\n", 0).unwrap();
         assert_eq!(folder.text("access.log"), "d\n");
+    }
+
+    #[test]
+    fn what_cannot_be_rotated_goes_on_growing_to_a_limit() {
+        let (folder, mut log) = Folder::new();
+        log.write(b"first 10 \n", 0).unwrap();
+        // No file can take the name of a folder with something in it.
+        fs::create_dir_all(folder.path("access.log.1/x")).unwrap();
+        fs::create_dir_all(folder.path("access.log.2/x")).unwrap();
+        assert!(!log.write(b"second 11 \n", 0).unwrap());
+        assert!(!log.write(b"third 10 \n", 0).unwrap());
+        log.write(b"fourth 11 \n", 0).unwrap_err();
+        assert_eq!(folder.text("access.log"), "first 10 \nsecond 11 \nthird 10 \n");
+        fs::remove_dir_all(folder.path("access.log.1")).unwrap();
+        assert!(log.write(b"fifth\n", 0).unwrap());
+        assert_eq!(folder.texts()[..2], ["fifth\n", "first 10 \nsecond 11 \nthird 10 \n"]);
+        // What is tried again and again pushes nothing out: only numbers before the first free one move up.
+        fs::remove_dir_all(folder.path("access.log.2")).unwrap();
+        fs::rename(folder.path("access.log.1"), folder.path("access.log.2")).unwrap();
+        assert!(log.write(b"sixth, 17 bytes.\n", 0).unwrap());
+        assert_eq!(folder.texts().map(|text| text.len()), [17, 6, 31, 0]);
     }
 
     #[test]
