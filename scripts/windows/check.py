@@ -64,10 +64,10 @@ def wait(check, what, limit=LIMIT):
 # Toolchain and programs.
 
 def library_package():
-    """The library's package has the version in its name; the compiler says which one."""
-    depends = run(["apt-cache", "show", "--no-all-versions", "rustc-web"])
-    found = re.search(r"libstd-rust-web-[0-9.]+", depends)
-    expect(found, "rustc-web does not say which library it takes; apt-get update may help")
+    """The library's package has the version in its name."""
+    shown = subprocess.run(["apt-cache", "show", "--no-all-versions", "libstd-rust-web-dev"], capture_output=True, text=True).stdout
+    found = re.search(r"libstd-rust-web-[0-9][0-9.]*", shown)
+    expect(found, "apt does not know libstd-rust-web-dev of Debian 12's security updates; try apt-get update")
     return found.group()
 
 
