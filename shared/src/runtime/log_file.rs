@@ -1,7 +1,7 @@
 //! The log in a file: who logs adds to what waits and never waits for the disk; a thread of its own writes.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ impl Writer {
         loop {
             self.next(&mut batch);
             if let Some(note) = self.write(&batch) {
-                note.log(self.file.path().to_owned());
+                note.log(self.file.path());
             }
             batch.clear();
             batch.shrink_to(KEPT);
@@ -156,7 +156,7 @@ enum Note {
 }
 
 impl Note {
-    fn log(self, path: PathBuf) {
+    fn log(&self, path: &Path) {
         let path = path.display();
         match self {
             Self::Failing(error) => tracing::error!(
