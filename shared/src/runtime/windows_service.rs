@@ -1,6 +1,7 @@
-//! Daemons as services of Windows: their folders and how they are registered (`windows_service/registration.rs`, for every
-//! platform), and there alone the commands `service …`, what the service manager is asked and what it is told.
+//! Daemons as services of Windows: their commands (`windows_service/arguments.rs`), their folders and how they are registered
+//! (`windows_service/registration.rs`), for every platform; and there alone what the service manager is asked and told.
 
+mod arguments;
 #[cfg(windows)]
 mod command;
 #[cfg(windows)]
@@ -9,7 +10,8 @@ mod manager;
 mod process;
 pub mod registration;
 
+pub use arguments::{Configured, Named, Output, ServiceArgs, ServiceCommand, Status};
 #[cfg(windows)]
-pub use command::{Daemon, ServiceArgs, run};
+pub use command::{Daemon, run};
 #[cfg(windows)]
 pub(super) use process::{is_service, running, stopping};

@@ -1,14 +1,13 @@
-//! The commands `service …`: the same for all daemons.
+//! What the commands `service …` do: the same for all daemons.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand, ValueEnum};
-
+use super::arguments::{Configured, Named, Output, ServiceArgs, ServiceCommand, Status};
 use super::manager::{self, ServiceError};
 use super::process;
-use super::registration::{Folders, service_name};
+use super::registration::Folders;
 use crate::config::{LogSettings, Settings, process_environment};
 use crate::runtime::logging::LogHandle;
 use crate::runtime::program::{self, SettingsSource};
@@ -23,7 +22,6 @@ pub trait Daemon {
     const DISPLAY_NAME: &'static str;
     /// What it does, in one sentence.
     const DESCRIPTION: &'static str;
-
     /// Whether it keeps anything from one start to the next (`warm.state`).
     const KEEPS_STATE: bool;
 
@@ -42,71 +40,6 @@ pub trait Daemon {
         source: SettingsSource,
         log: LogHandle,
     ) -> impl Future<Output = Result<ExitCode, ExitCode>>;
-}
-
-/// Run as a service of Windows
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  gateway service install --config C:\\Hotshelf\\gateway.toml\n  gateway service start\n  \
-                  warmer service status --output json\n\nSettings are read again on `sc control NAME paramchange`.\n\
-                  Exit codes: 0 done (status: it runs), 1 failed (status: it does not run), 64 wrong usage, 78 wrong settings."
-)]
-pub struct ServiceArgs {
-    #[command(subcommand)]
-    command: ServiceCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum ServiceCommand {
-    /// Register it with the service manager, to start with the machine
-    Install(Configured),
-    /// Stop it and remove it from the service manager; folders and files stay
-    Uninstall(Named),
-    /// Start it, and wait until it runs
-    Start(Named),
-    /// Stop it, and wait until what is under way is finished
-    Stop(Named),
-    /// Tell how it is
-    Status(Status),
-    /// What the service manager starts; of no use in a terminal
-    Run(Configured),
-}
-
-#[derive(Debug, Args)]
-struct Named {
-    /// Name of the service, for several of them on one machine
-    #[arg(long, value_name = "NAME", value_parser = service_name)]
-    name: Option<String>,
-}
-
-#[derive(Debug, Args)]
-struct Configured {
-    #[command(flatten)]
-    named: Named,
-    /// Settings file; later ones override earlier ones
-    #[arg(long, value_name = "FILE")]
-    config: Vec<PathBuf>,
-    /// Folder of the services' logs and state, where settings name none [default: %ProgramData%\\Hotshelf]
-    #[arg(long, value_name = "FOLDER")]
-    folder: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct Status {
-    #[command(flatten)]
-    named: Named,
-    /// Form of what is printed
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Output {
-    /// A line
-    #[default]
-    Text,
-    /// A JSON object
-    Json,
 }
 
 impl Named {
