@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use chrono::DateTime;
+use shared::access_log::lines::Lines;
 use shared::model::Day;
-
-use super::lines::Lines;
 
 const LINE_BYTES: usize = 1024;
 /// Day changes of one file.

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use shared::access_log::lines::Lines;
 use shared::access_log::{Event, LineError, MAX_LINE_BYTES, NoQuestion, Request as LogRequest, parse_line};
 use shared::answers::parameters::{Asked, OrdersAsk};
 use shared::model::{Ask, Day, Document, RelativeAsk};
 
 use super::days::DayChanges;
-use super::lines::Lines;
 use super::trace::{Stream, TraceError};
 
 /// Bad lines that are named.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::lines::Lines;
+use shared::access_log::lines::Lines;
 
 /// Requests of one simulation.
 const MOST_REQUESTS: usize = 50_000_000;
