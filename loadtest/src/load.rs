@@ -3,8 +3,19 @@
 //! - [`world`]: which stores and days there are
 //! - [`popularity`]: what of it is asked for how often; [`log`]: access logs
 //! - [`scenario`]: who asks what
+//! - [`closed`], [`open`]: when it is asked; [`shot`]: one request
+//! - [`measure`], [`series`], [`servers`]: what is measured
+//! - [`report`]: what it came to; [`expect`]: whether that is as it should be
 
+pub mod closed;
+pub mod expect;
 pub mod log;
+pub mod measure;
+pub mod open;
 pub mod popularity;
+pub mod report;
 pub mod scenario;
+pub mod series;
+pub mod servers;
+pub mod shot;
 pub mod world;

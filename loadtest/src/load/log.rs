@@ -29,7 +29,7 @@ pub fn read_logs(
     for path in paths {
         let failed = || format!("cannot read {}; check that the file is there and whole", path.display());
         let mut lines = Lines::open(path, MAX_LINE_BYTES).with_context(failed)?;
-        while let Some(line) = lines.next().with_context(failed)? {
+        while let Some(line) = lines.next_line().with_context(failed)? {
             found.lines += 1;
             match parse_line(line.bytes) {
                 Ok(Event::Request(request)) => {

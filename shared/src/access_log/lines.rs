@@ -45,7 +45,7 @@ impl Lines {
     ///
     /// # Errors
     /// If the file cannot be read, or is damaged.
-    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         self.bytes.clear();
         // One byte to see that a line is too long, one for its end.
         let room = self.most as u64 + 2;
@@ -77,7 +77,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let mut lines = Lines::open(&path, most).unwrap();
         let mut all = Vec::new();
-        while let Some(line) = lines.next().unwrap() {
+        while let Some(line) = lines.next_line().unwrap() {
             all.push((line.number, String::from_utf8(line.bytes.to_vec()).unwrap()));
         }
         all

@@ -130,7 +130,7 @@ pub fn read_logs(paths: &[PathBuf], days: Option<&DayChanges>) -> Result<Questio
     for path in paths {
         let failed = |source| TraceError::Read { path: path.clone(), source };
         let mut lines = Lines::open(path, MAX_LINE_BYTES).map_err(failed)?;
-        while let Some(line) = lines.next().map_err(failed)? {
+        while let Some(line) = lines.next_line().map_err(failed)? {
             reader.questions.found.lines += 1;
             match parse_line(line.bytes) {
                 Ok(Event::Request(request)) => reader.request(&request)?,

@@ -1,0 +1,81 @@
+//! One request of a load, from being due to being counted.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::StatusCode;
+use shared::access_log::Outcome;
+use tokio::time::Duration;
+
+use super::measure::{Failure, Recorder, Sample};
+use super::scenario::Ask;
+use crate::client::{Answer, Gateway, RequestError};
+
+/// Who finds no connection waits so long before he tries again: a gateway that is down must not be asked in a circle.
+const AFTER_NO_CONNECTION: Duration = Duration::from_millis(100);
+
+/// Somebody who asks one gateway, over connections of his own.
+#[derive(Clone, Debug)]
+pub struct Shooter {
+    gateway: Gateway,
+    recorder: Arc<Recorder>,
+}
+
+impl Shooter {
+    /// Who asks this gateway.
+    #[must_use]
+    pub fn new(gateway: Gateway, recorder: Arc<Recorder>) -> Self {
+        Self { gateway, recorder }
+    }
+
+    /// Where it is counted.
+    #[must_use]
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// The same over connections of their own.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self { gateway: self.gateway.another(), ..self.clone() }
+    }
+
+    /// Asks, and counts from when it was due. Returns whether there is somebody to ask.
+    pub async fn shoot(&self, ask: &Ask, due: Instant) -> bool {
+        self.recorder.sent();
+        let sent = Instant::now();
+        let answer = self.gateway.get_once(&ask.path).await;
+        let reached = !answer.as_ref().is_err_and(RequestError::is_unreachable);
+        let (outcome, bytes) = answer.as_ref().map_or((None, 0), |answer| {
+            (answer.x_cache.as_deref().map(Outcome::from_header), answer.body.len() as u64)
+        });
+        let failure = failure(&ask.path, answer);
+        self.recorder.add(Sample { kind: ask.kind, due, sent, outcome, bytes, failure });
+        reached
+    }
+
+    /// As [`Self::shoot`] with a request that is due now; waits after one that found no connection.
+    pub async fn shoot_now(&self, ask: &Ask) {
+        if !self.shoot(ask, Instant::now()).await {
+            tokio::time::sleep(AFTER_NO_CONNECTION).await;
+        }
+    }
+}
+
+fn failure(path: &str, answer: Result<Answer, RequestError>) -> Option<Failure> {
+    match answer {
+        Ok(answer) if answer.status == StatusCode::OK => None,
+        Ok(answer) => Some(Failure {
+            kind: format!("status {}", answer.status.as_u16()),
+            told: format!("{path}: status {}: {}", answer.status, answer.problem()),
+            wrong: false,
+            timed: true,
+        }),
+        Err(error) => Some(Failure {
+            kind: error.kind().to_owned(),
+            told: format!("{path}: {error}"),
+            wrong: false,
+            timed: matches!(error, RequestError::Timeout(_)),
+        }),
+    }
+}
