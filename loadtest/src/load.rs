@@ -4,6 +4,7 @@
 //! - [`popularity`]: what of it is asked for how often; [`log`]: access logs
 //! - [`scenario`]: who asks what
 //! - [`closed`], [`open`]: when it is asked; [`shot`]: one request
+//! - [`run`]: all of it together
 //! - [`measure`], [`series`], [`servers`]: what is measured
 //! - [`report`]: what it came to; [`expect`]: whether that is as it should be
 
@@ -14,6 +15,7 @@ pub mod measure;
 pub mod open;
 pub mod popularity;
 pub mod report;
+pub mod run;
 pub mod scenario;
 pub mod series;
 pub mod servers;

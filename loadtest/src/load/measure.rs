@@ -149,10 +149,10 @@ impl Recorder {
 
     /// A request that was [`sent`](Self::sent) ended now.
     pub fn add(&self, sample: Sample) {
+        // Before the lock: a wait for it is none for the gateway.
+        let now = Instant::now();
         let mut state = self.state();
         let State { measured, window, in_flight } = &mut *state;
-        // Taken under the lock, so that samples come in the order of time.
-        let now = Instant::now();
         measured.series.advance(now.duration_since(self.started), window, *in_flight);
         *in_flight = in_flight.saturating_sub(1);
         let latency = microseconds(now.duration_since(sample.due));
@@ -200,6 +200,41 @@ impl Recorder {
         let State { measured, window, in_flight } = &mut *state;
         measured.series.advance(self.started.elapsed(), window, *in_flight);
         measured.clone()
+    }
+}
+
+/// How far a load is, for who watches it.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Requests in flight.
+    pub in_flight: u64,
+    /// Requests that ended in the last whole row of the series, a second.
+    pub per_second: u64,
+    /// Kinds of questions with requests, failures, and latencies that 50 and 99 % did not exceed, in milliseconds.
+    pub routes: Vec<(&'static str, u64, u64, f64, f64)>,
+    /// Answers by where they came from.
+    pub outcomes: Vec<(&'static str, u64)>,
+}
+
+impl Recorder {
+    /// How far it is.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let mut state = self.state();
+        let State { measured, window, in_flight } = &mut *state;
+        measured.series.advance(self.started.elapsed(), window, *in_flight);
+        let last = measured.series.requests.last().copied().unwrap_or(0);
+        let ms = |route: &Measured, quantile| route.latencies.value_at_quantile(quantile) as f64 / 1e3;
+        let routes = measured.routes.iter();
+        let outcomes = Outcome::ALL.into_iter().zip(measured.outcomes).filter(|(_, count)| *count > 0);
+        Snapshot {
+            in_flight: *in_flight,
+            per_second: last / measured.series.row_seconds.max(1),
+            routes: routes
+                .map(|(kind, route)| (*kind, route.requests, route.failures, ms(route, 0.5), ms(route, 0.99)))
+                .collect(),
+            outcomes: outcomes.map(|(outcome, count)| (outcome.as_str(), count)).collect(),
+        }
     }
 }
 

@@ -76,18 +76,22 @@ impl Environment {
     /// Of this process.
     #[must_use]
     pub fn here() -> Self {
-        let mut system = sysinfo::System::new();
-        system.refresh_memory();
-        system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
-        let kernel = sysinfo::System::kernel_long_version();
-        let name = sysinfo::System::long_os_version().unwrap_or_else(|| std::env::consts::OS.to_owned());
-        Self {
+        let kernel = sysinfo::System::kernel_long_version().unwrap_or_default();
+        let name = sysinfo::System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.to_owned());
+        let mut here = Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             system: format!("{name}, {kernel}, {}", std::env::consts::ARCH),
-            processor: system.cpus().first().map(|cpu| cpu.brand().to_owned()).unwrap_or_default(),
             cpus: std::thread::available_parallelism().map_or(0, usize::from),
-            memory: system.total_memory(),
+            ..Self::default()
+        };
+        // Where the system does not tell, the report does not either.
+        if let Ok(mut system) = sysinfo::System::new() {
+            system.refresh_memory();
+            system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
+            here.processor = system.cpus().first().map(|cpu| cpu.brand().to_owned()).unwrap_or_default();
+            here.memory = system.total_memory();
         }
+        here
     }
 }
 
