@@ -1,8 +1,10 @@
 //! The load tester's commands; exit code 1 when answers differ or figures are not as expected.
 
+mod diff;
 mod live;
 mod load;
 mod load_text;
+mod replay;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +35,7 @@ use crate::ways::check_ways;
     about = "Order data of any size, load on gateways, and checks of their answers",
     after_help = "Examples:\n  loadtest generate --stores 30 --days 60 --out orders.parquet\n  \
                   loadtest run --users 50 --duration 2m --expect \"success>=99.9% p99<100ms\"\n  \
+                  loadtest replay access.log --speed 10\n  \
                   loadtest check answers.json --url http://127.0.0.1:8080 --all-ways\n\n\
                   Exit codes: 0 done and as expected, 1 failed, different or not as expected, 64 wrong usage."
 )]
@@ -51,6 +54,10 @@ enum Command {
     Record(RecordArgs),
     /// Put load on gateways, as virtual users or at a rate, and measure
     Run(load::RunArgs),
+    /// Send the requests of an access log again, at their speed or faster, and measure
+    Replay(replay::ReplayArgs),
+    /// Compare two reports of run or replay
+    Diff(diff::DiffArgs),
 }
 
 #[derive(Debug, Args)]
@@ -182,6 +189,8 @@ pub async fn main() -> ExitCode {
         Command::Check(args) => run_check(&args).await,
         Command::Record(args) => run_record(&args).await,
         Command::Run(args) => load::run(&args).await,
+        Command::Replay(args) => replay::replay(&args).await,
+        Command::Diff(args) => diff::diff(&args),
     })
 }
 

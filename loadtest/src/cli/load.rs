@@ -119,7 +119,7 @@ pub(super) struct ReportArgs {
     output: Output,
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write for example 500ms, 10s, 2m or 1h"))?;
     if time > LONGEST { Err("it is longer than a day".to_owned()) } else { Ok(time) }
@@ -140,7 +140,7 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 impl GatewaysArgs {
-    fn gateways(&self) -> anyhow::Result<Vec<Gateway>> {
+    pub(super) fn gateways(&self) -> anyhow::Result<Vec<Gateway>> {
         let token = token(self.token_file.as_deref())?;
         if self.timeout.is_zero() {
             bail!("--timeout 0s leaves no time for an answer");
@@ -158,7 +158,7 @@ impl GatewaysArgs {
         self.url.iter().map(gateway).collect()
     }
 
-    fn tell(&self, settings: &mut BTreeMap<String, String>) {
+    pub(super) fn tell(&self, settings: &mut BTreeMap<String, String>) {
         let way = Way { http: self.http, encoding: self.encoding, format: self.format };
         settings.insert("url".to_owned(), self.url.join(" "));
         settings.insert("way".to_owned(), way.to_string());
@@ -166,7 +166,7 @@ impl GatewaysArgs {
     }
 }
 
-fn text(time: Duration) -> String {
+pub(super) fn text(time: Duration) -> String {
     humantime::format_duration(time).to_string()
 }
 
@@ -250,7 +250,10 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// What a load comes to; an interrupt ends it early.
-async fn until_interrupted(running: impl Future<Output = Report>, stop: &CancellationToken) -> Report {
+pub(super) async fn until_interrupted(
+    running: impl Future<Output = Report>,
+    stop: &CancellationToken,
+) -> Report {
     let mut running = std::pin::pin!(running);
     tokio::select! {
         report = &mut running => return report,
@@ -261,7 +264,7 @@ async fn until_interrupted(running: impl Future<Output = Report>, stop: &Cancell
 
 impl ReportArgs {
     /// Judges a report and writes it; the exit code.
-    fn finish(&self, mut report: Report) -> anyhow::Result<ExitCode> {
+    pub(super) fn finish(&self, mut report: Report) -> anyhow::Result<ExitCode> {
         report.expectations = self.expect.as_ref().map(|expect| expect.judge(&report)).unwrap_or_default();
         if let Some(path) = &self.json {
             write(path, serde_json::to_string_pretty(&report)?.as_bytes())?;

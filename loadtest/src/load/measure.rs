@@ -25,6 +25,8 @@ pub struct Sample {
     pub due: Instant,
     /// When it was sent.
     pub sent: Instant,
+    /// When all of the answer was there.
+    pub ended: Instant,
     /// Which step answered, and whether the answer was stale; none if it did not say.
     pub outcome: Option<(Outcome, bool)>,
     /// Bytes of the body.
@@ -147,15 +149,13 @@ impl Recorder {
         self.state().in_flight += 1;
     }
 
-    /// A request that was [`sent`](Self::sent) ended now.
+    /// A request that was [`sent`](Self::sent) has ended.
     pub fn add(&self, sample: Sample) {
-        // Before the lock: a wait for it is none for the gateway.
-        let now = Instant::now();
         let mut state = self.state();
         let State { measured, window, in_flight } = &mut *state;
-        measured.series.advance(now.duration_since(self.started), window, *in_flight);
+        measured.series.advance(sample.ended.duration_since(self.started), window, *in_flight);
         *in_flight = in_flight.saturating_sub(1);
-        let latency = microseconds(now.duration_since(sample.due));
+        let latency = microseconds(sample.ended.duration_since(sample.due));
         measured.lateness.saturating_record(microseconds(sample.sent.duration_since(sample.due)));
         let timed = sample.failure.as_ref().is_none_or(|failure| failure.timed);
         let route = measured.routes.entry(sample.kind).or_insert_with(Measured::new);
@@ -253,7 +253,15 @@ mod tests {
     use super::*;
 
     fn sample(kind: &'static str, due: Instant) -> Sample {
-        Sample { kind, due, sent: due, outcome: Some((Outcome::Near, false)), bytes: 10, failure: None }
+        Sample {
+            kind,
+            due,
+            sent: due,
+            ended: Instant::now(),
+            outcome: Some((Outcome::Near, false)),
+            bytes: 10,
+            failure: None,
+        }
     }
 
     #[test]

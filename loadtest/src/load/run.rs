@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::closed::{self, ClosedSettings};
 use super::measure::{Recorder, Snapshot};
 use super::open::{self, Rate};
+use super::replay::Recording;
 use super::report::{Environment, Report};
 use super::scenario::Sessions;
 use super::servers;
@@ -60,7 +61,7 @@ pub struct Load {
 pub async fn run(load: Load, stop: &CancellationToken, watch: impl FnMut(Duration, &Snapshot)) -> Report {
     let Load { gateways, sessions, pattern } = load;
     let recorder = Arc::new(Recorder::new(pattern.duration()));
-    let shooters = shooters(&gateways, &recorder);
+    let shooters = Shooter::each(&gateways, &recorder);
     let (end, stop_users) = (stop.clone(), stop.child_token());
     let asking = async {
         match &pattern {
@@ -81,9 +82,19 @@ pub async fn run(load: Load, stop: &CancellationToken, watch: impl FnMut(Duratio
     measured("run", &gateways, &recorder, asking, &end, watch).await
 }
 
-/// Those who ask each gateway.
-fn shooters(gateways: &[Gateway], recorder: &Arc<Recorder>) -> Vec<Shooter> {
-    gateways.iter().map(|gateway| Shooter::new(gateway.clone(), Arc::clone(recorder))).collect()
+/// Sends a recording again, so many times as fast; at most `limit` requests are in flight. Otherwise as [`run`].
+pub async fn replay(
+    gateways: &[Gateway],
+    recording: &Recording,
+    speed: f64,
+    limit: usize,
+    stop: &CancellationToken,
+    watch: impl FnMut(Duration, &Snapshot),
+) -> Report {
+    let recorder = Arc::new(Recorder::new(recording.duration(speed)));
+    let shooters = Shooter::each(gateways, &recorder);
+    let asking = open::run(recording.arrivals(speed), &shooters, limit, stop);
+    measured("replay", gateways, &recorder, asking, stop, watch).await
 }
 
 /// The report of what `asking` does, with all that goes on beside it.

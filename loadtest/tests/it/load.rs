@@ -113,7 +113,10 @@ fn gateway(request: &Request<Incoming>) -> Response<Full<Bytes>> {
             r#"{"data":{"stores":[{"store_id":"1001","name":"a","last_day":"2026-03-07","lines":12}]},"meta":{"stores":1,"as_of":"2026-03-07","data_version":"7"}}"#
         }
         "/v1/diagnosis" => return Response::builder().status(503).body(Full::default()).unwrap(),
-        _ => r#"{"data":{},"meta":{"stores":1,"as_of":"2026-03-07","data_version":"7"}}"#,
+        // With the fields of every other kind.
+        _ => {
+            r#"{"data":{"current":{},"previous":{},"change":{},"buckets":[],"channels":[],"products":[],"lines":[],"next":null},"meta":{"stores":1,"as_of":"2026-03-07","data_version":"7"}}"#
+        }
     };
     let head = Response::builder().header("Content-Type", "application/json").header("X-Cache", "l3");
     head.body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap()
@@ -154,4 +157,74 @@ async fn expectations_decide_the_exit_code_and_say_what_failed() {
         // The last one is a usual option, which nothing contradicts.
         assert_eq!(code, Some(if wrong[0] == "--zipf" { 0 } else { 64 }), "{wrong:?}");
     }
+}
+
+/// As [`gateway`], but with another document of the same data for the trend.
+fn other(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.uri().path() != "/v1/metrics/trend" {
+        return gateway(request);
+    }
+    let body = r#"{"data":{"buckets":[1]},"meta":{"stores":1,"as_of":"2026-03-07","data_version":"7"}}"#;
+    let head = Response::builder().header("Content-Type", "application/json").header("X-Cache", "l3");
+    head.body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap()
+}
+
+#[tokio::test]
+async fn gateways_that_differ_are_found_under_load() {
+    let urls = [start(gateway).await, start(other).await].map(|address| format!("http://{address}"));
+    let gateways = urls.iter().map(|url| Gateway::new(&at(url), Way::default()).unwrap()).collect();
+    let sessions = Sessions::of_paths(&["/v1/metrics/trend".to_owned(), "/v1/metrics/overview".to_owned()]);
+    let rate = Rate { from: 40.0, to: 40.0, over: Duration::from_secs(1) };
+    let pattern = Pattern::Open { rate, limit: 1_000, seed: 1 };
+    // Arrivals go to the gateways in turn as paths do, so each would have a path of its own: three paths do not.
+    let load = Load { gateways, sessions, pattern };
+    let report = run(load.clone(), &CancellationToken::new(), |_, _| ()).await;
+    assert_eq!(report.totals.failures, 0, "{:?}", report.examples);
+    let paths = ["/v1/metrics/trend", "/v1/metrics/overview", "/v1/stores"].map(str::to_owned);
+    let load = Load { sessions: Sessions::of_paths(&paths), ..load };
+    let report = run(load, &CancellationToken::new(), |_, _| ()).await;
+    let wrong = report.totals.wrong;
+    assert!(wrong > 0 && report.failures["documents differ"] == wrong, "{:?}", report.failures);
+    assert_eq!((report.totals.failures, report.routes["trend"].failures), (wrong, wrong));
+    assert!(report.examples[0].contains("data version 7"), "{:?}", report.examples);
+}
+
+#[tokio::test]
+async fn a_log_is_replayed_and_two_runs_are_compared() {
+    let url = format!("http://{}", start(gateway).await);
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (log, before, after) = (path("access.log"), path("before.json"), path("after.json"));
+    let line = |time: u64, path: &str, status: u16| {
+        format!("{{\"v\":1,\"type\":\"request\",\"time\":{time},\"path\":\"{path}\",\"status\":{status}}}\n")
+    };
+    let lines = [
+        line(1_000, "/v1/stores", 200),
+        line(9_000, "/v1/metrics/trend", 200),
+        line(5_000, "/v1/nothing", 404),
+        line(11_000, "/v1/stores", 200),
+    ];
+    std::fs::write(&log, lines.concat()).unwrap();
+    let replay = async |speed: &str, json: &str| {
+        let expect = ["--expect", "success>=100% requests>=3 requests<=3"];
+        let common = ["replay", &log, "--url", &url, "--speed", speed, "--json", json];
+        program(arguments(&[&common[..], &expect[..]].concat())).await
+    };
+    for (speed, json) in [("20", &before), ("10", &after)] {
+        let done = replay(speed, json).await;
+        assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+        assert!(String::from_utf8_lossy(&done.stderr).contains("3 requests of 4 lines"));
+    }
+    let report: Report = serde_json::from_slice(&std::fs::read(&after).unwrap()).unwrap();
+    // Ten seconds, ten times as fast.
+    assert!(report.seconds >= 1.0, "{}", report.seconds);
+    assert_eq!((report.command.as_str(), report.routes["stores"].requests), ("replay", 2));
+
+    let done = program(arguments(&["diff", &before, &after])).await;
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    let text = String::from_utf8(done.stdout).unwrap();
+    assert!(text.contains("not the same: speed: 20 – 10"), "{text}");
+    assert!(text.contains("trend p99"), "{text}");
+    let done = program(arguments(&["diff", &before, &log])).await;
+    assert_eq!(done.status.code(), Some(1));
 }
