@@ -6,11 +6,12 @@
 //! - [`closed`], [`open`], [`replay`]: when it is asked; [`shot`]: one request; [`verify`]: whether its answer is right
 //! - [`run`]: all of it together
 //! - [`measure`], [`series`], [`servers`]: what is measured
-//! - [`report`]: what it came to; [`expect`]: whether that is as it should be; [`diff`]: two of them
+//! - [`report`]: what it came to; [`expect`]: whether that is as it should be; [`diff`]: two of them; [`html`]: a page
 
 pub mod closed;
 pub mod diff;
 pub mod expect;
+pub mod html;
 pub mod log;
 pub mod measure;
 pub mod open;

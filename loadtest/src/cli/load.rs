@@ -15,6 +15,7 @@ use super::{Output, load_text, token};
 use crate::client::{Gateway, GatewaySettings};
 use crate::load::closed::ClosedSettings;
 use crate::load::expect::Expectations;
+use crate::load::html;
 use crate::load::open::Rate;
 use crate::load::popularity::Popularity;
 use crate::load::report::Report;
@@ -33,7 +34,7 @@ const MOST_RATE: f64 = 1e6;
 #[command(after_help = "Examples:\n  loadtest run --users 30 --duration 1m\n  \
                         loadtest run --users 200 --think 2s --ramp 20s --duration 5m --expect \"success>=99.9% p99<100ms hit>=90%\"\n  \
                         loadtest run --rate 500 --duration 2m --url http://10.0.0.1:8080 --url http://10.0.0.2:8080\n  \
-                        loadtest run --rate 100 --rate-to 2000 --duration 5m --json run.json\n  \
+                        loadtest run --rate 100 --rate-to 2000 --duration 5m --json run.json --html run.html\n  \
                         loadtest run --users 64 --think 0s --path /livez --duration 10s\n\n\
                         Users wait for answers, so a slow gateway is asked less. With --rate, requests are sent when they are due, and \
                         latency counts from then: what a gateway that stalls costs, only this shows.")]
@@ -114,6 +115,9 @@ pub(super) struct ReportArgs {
     /// Write the report as JSON to this file, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the report as one page with plots to this file, too; it opens without a network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// How the report is written
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -268,6 +272,9 @@ impl ReportArgs {
         report.expectations = self.expect.as_ref().map(|expect| expect.judge(&report)).unwrap_or_default();
         if let Some(path) = &self.json {
             write(path, serde_json::to_string_pretty(&report)?.as_bytes())?;
+        }
+        if let Some(path) = &self.html {
+            write(path, html::page(&report)?.as_bytes())?;
         }
         self.output.print(&report, load_text::print)?;
         for failed in report.expectations.iter().filter(|expected| !expected.met) {

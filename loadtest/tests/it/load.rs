@@ -107,6 +107,25 @@ async fn users_ask_and_all_is_counted() {
     assert!(report.servers[0].silent.is_some());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn latencies_add_up_to_the_time_that_users_waited() {
+    let address = start_slow(|_| async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        ok()
+    })
+    .await;
+    let settings = ClosedSettings { users: 10, think: Duration::ZERO, ramp: Duration::ZERO, seed: 1 };
+    let report = load(&format!("http://{address}"), Pattern::Closed(settings, Duration::from_secs(2))).await;
+    // Without thinking a user always waits for an answer (Little's law), whatever the machine can do.
+    let waited = report.latency.mean * report.latency.count as f64 / 1e3;
+    let whole = 10.0 * report.seconds;
+    assert!((0.8..=1.01).contains(&(waited / whole)), "{waited} s of {whole} s");
+    assert!(report.latency.at(0.0).unwrap() >= 49.0, "{:?}", report.latency);
+    // The histogram's three digits.
+    let per_second = report.totals.requests as f64 / report.seconds;
+    assert!((report.totals.per_second / per_second - 1.0).abs() < 0.01);
+}
+
 fn gateway(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let body = match request.uri().path() {
         "/v1/stores" => {

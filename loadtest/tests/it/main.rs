@@ -3,5 +3,6 @@
 
 mod check;
 mod load;
+mod page;
 mod server;
 mod ways;
