@@ -173,7 +173,7 @@ fn circumstances(report: &Report) -> String {
         .map(|(name, value)| format!("<tr><td>{}</td><td>{}</td></tr>\n", escaped(name), escaped(value)))
         .collect();
     format!(
-        "<h2>Settings and circumstances</h2>\n<div class=\"wide\"><table><tbody>\n{rows}</tbody></table></div>\n"
+        "<h2>Settings and circumstances</h2>\n<div class=\"wide\"><table class=\"settings\"><tbody>\n{rows}</tbody></table></div>\n"
     )
 }
 

@@ -78,7 +78,9 @@ async fn status(gateway: &Gateway) -> Result<Value, String> {
         return Err(format!("{STATUS}: status {}", answer.status));
     }
     let body = answer.plain().map_err(|error| error.to_string())?;
-    serde_json::from_slice(&body).map_err(|_| format!("{STATUS} is no JSON"))
+    let status: Option<Value> = serde_json::from_slice(&body).ok();
+    // Also what answers everything alike, to be compared with, has no status.
+    status.filter(|status| status.get("gateway").is_some()).ok_or_else(|| format!("{STATUS} is no status of Hotshelf"))
 }
 
 impl ServerSeries {

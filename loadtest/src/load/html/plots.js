@@ -10,7 +10,7 @@
   const count = (v) => (v == null ? "–" : String(Math.round(v * 10) / 10));
   const percent = (v) => (v == null ? "–" : `${v.toFixed(1)} %`);
 
-  /** A plot in the element `id`. `series`: [{label, values, shown, scale, fill}], `shown(value, row)` as the legend says it. */
+  /** A plot in the element `id`. `series`: [{label, values, shown, scale, colour, fill}], `shown(value, row)` as the legend says it. */
   function plot(id, xs, series, options) {
     const host = document.getElementById(id);
     const drawn = series.filter((one) => one.values.some((v) => v != null));
@@ -31,11 +31,11 @@
     const lines = drawn.map((one, at) => ({
       label: one.label,
       scale: one.scale ?? "y",
-      stroke: COLOURS[at % COLOURS.length],
-      fill: one.fill ? `${COLOURS[at % COLOURS.length]}` : undefined,
+      stroke: one.colour ?? COLOURS[at % COLOURS.length],
+      fill: one.fill ? one.colour : undefined,
       width: 1.5,
       spanGaps: false,
-      points: { show: xs.length < 60 },
+      points: { show: xs.length < 60 && !one.fill },
       value: (_, v, __, row) => (row == null ? "–" : (one.shown ?? options.format)(v, row)),
     }));
     const width = () => Math.max(320, host.clientWidth);
@@ -69,12 +69,14 @@
   ], { ...overTime, format: count, second: count });
 
   // Shares one upon another; the highest sum is drawn first, so that the lower ones cover it.
-  const names = Object.keys(course.outcomes);
+  const LADDER = { near: "#2e7d32", l4: "#66bb6a", l3: "#1f77b4", "l3-compose": "#64b5f6", "l2-compose": "#9467bd", l1: "#ffb300", source: "#d62728", none: "#7f7f7f" };
+  const names = Object.keys(LADDER).filter((name) => course.outcomes[name]);
   const columns = names.map((name) => whole(course.outcomes[name], 0));
   const sums = seconds.map((_, row) => columns.reduce((sum, column) => sum + column[row], 0));
   const share = (sum, row) => (sums[row] ? (sum * 100) / sums[row] : null);
   const stacked = names.map((label, at) => ({
     label,
+    colour: LADDER[label],
     fill: true,
     values: seconds.map((_, row) => share(columns.slice(0, at + 1).reduce((sum, column) => sum + column[row], 0), row)),
     shown: (_, row) => percent(share(columns[at][row], row)),
