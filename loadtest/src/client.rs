@@ -20,7 +20,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use shared::tls;
 
-use crate::way::{Http, Way};
+use crate::way::{Format, Http, Way};
 
 /// Largest answer that is read, as it comes and inflated.
 const MAX_BODY: usize = 256 << 20;
@@ -203,6 +203,12 @@ impl Gateway {
     #[must_use]
     pub fn another(&self) -> Self {
         Self { client: client(&self.connector, self.way), ..self.clone() }
+    }
+
+    /// The same gateway, asked for documents in another format.
+    #[must_use]
+    pub fn in_format(&self, format: Format) -> Self {
+        Self { way: Way { format, ..self.way }, ..self.clone() }
     }
 
     /// Its address.

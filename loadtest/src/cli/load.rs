@@ -248,22 +248,26 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut live = Live::new(args.duration);
     let stop = CancellationToken::new();
     let running = run::run(load, &stop, |elapsed, snapshot| live.show(elapsed, snapshot));
-    let report = until_interrupted(running, &stop).await;
+    let report = until_interrupted(running, &stop).await?;
     live.finish();
     args.report.finish(Report { settings: args.settings(), ..report })
 }
 
-/// What a load comes to; an interrupt ends it early.
+/// What a load comes to. An interrupt ends it early: what was asked is waited for. A second one does not wait, and there
+/// is nothing to report.
 pub(super) async fn until_interrupted(
     running: impl Future<Output = Report>,
     stop: &CancellationToken,
-) -> Report {
+) -> anyhow::Result<Report> {
     let mut running = std::pin::pin!(running);
     tokio::select! {
-        report = &mut running => return report,
+        report = &mut running => return Ok(report),
         Ok(()) = tokio::signal::ctrl_c() => stop.cancel(),
     }
-    running.await
+    tokio::select! {
+        report = running => Ok(report),
+        Ok(()) = tokio::signal::ctrl_c() => bail!("ended before the last answers were there; there is no report"),
+    }
 }
 
 impl ReportArgs {

@@ -73,7 +73,7 @@ pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     let watch = |elapsed, snapshot: &_| live.show(elapsed, snapshot);
     let running = run::replay(&gateways, &recording, args.speed, args.max_in_flight.into(), &stop, watch);
-    let report = until_interrupted(running, &stop).await;
+    let report = until_interrupted(running, &stop).await?;
     live.finish();
     args.report.finish(Report { settings: args.settings(), ..report })
 }

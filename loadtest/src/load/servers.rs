@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Gateway;
+use crate::way::Format;
 
 const STATUS: &str = "/v1/status";
 const EVERY: Duration = Duration::from_secs(1);
@@ -38,7 +39,7 @@ pub struct ServerSeries {
 pub async fn watch(gateways: &[Gateway], started: Instant, stop: &CancellationToken) -> Vec<ServerSeries> {
     let mut looking = JoinSet::new();
     for (number, gateway) in gateways.iter().enumerate() {
-        let (gateway, stop) = (gateway.another(), stop.clone());
+        let (gateway, stop) = (gateway.another().in_format(Format::Json), stop.clone());
         looking.spawn(async move { (number, look(&gateway, started, &stop).await) });
     }
     let mut all = looking.join_all().await;
@@ -80,7 +81,9 @@ async fn status(gateway: &Gateway) -> Result<Value, String> {
     let body = answer.plain().map_err(|error| error.to_string())?;
     let status: Option<Value> = serde_json::from_slice(&body).ok();
     // Also what answers everything alike, to be compared with, has no status.
-    status.filter(|status| status.get("gateway").is_some()).ok_or_else(|| format!("{STATUS} is no status of Hotshelf"))
+    status
+        .filter(|status| status.get("gateway").is_some())
+        .ok_or_else(|| format!("{STATUS} is no status of Hotshelf"))
 }
 
 impl ServerSeries {

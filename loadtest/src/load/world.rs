@@ -6,6 +6,7 @@ use serde::Deserialize;
 use shared::model::Day;
 
 use crate::client::Gateway;
+use crate::way::Format;
 
 /// Path of the list of stores.
 pub(crate) const STORES: &str = "/v1/stores";
@@ -61,7 +62,7 @@ impl World {
     /// # Errors
     /// If it has no list of stores.
     pub async fn ask(gateway: &Gateway) -> anyhow::Result<Self> {
-        let answer = gateway.get(STORES).await?;
+        let answer = gateway.in_format(Format::Json).get(STORES).await?;
         if answer.status != StatusCode::OK {
             bail!("{STORES}: status {}: {}", answer.status, answer.problem());
         }
