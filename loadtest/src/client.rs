@@ -11,8 +11,8 @@ use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
     RETRY_AFTER,
 };
-use http::{Request, StatusCode, Uri, Version};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http::{Method, Request, StatusCode, Uri, Version};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -41,7 +41,7 @@ pub struct GatewaySettings {
 /// A gateway that is asked in one way.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     connector: HttpsConnector<HttpConnector>,
     base: String,
     token: Option<HeaderValue>,
@@ -159,7 +159,7 @@ fn connector(
 fn client(
     connector: &HttpsConnector<HttpConnector>,
     way: Way,
-) -> Client<HttpsConnector<HttpConnector>, Empty<Bytes>> {
+) -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
     Client::builder(TokioExecutor::new()).http2_only(way.http == Http::Two).build(connector.clone())
 }
 
@@ -240,14 +240,27 @@ impl Gateway {
         self.in_time(async { self.exchange(request).await.map(|(answer, _)| answer) }).await
     }
 
-    fn request(&self, path: &str) -> Result<Request<Empty<Bytes>>, RequestError> {
+    /// Sends a body of JSON to a path.
+    ///
+    /// # Errors
+    /// When there is no whole answer; a status that is no success is an answer.
+    pub async fn post_once(&self, path: &str, body: Bytes) -> Result<Answer, RequestError> {
+        let mut request = self.request(path)?;
+        *request.method_mut() = Method::POST;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        *request.body_mut() = Full::new(body);
+        self.in_time(async { self.exchange(request).await.map(|(answer, _)| answer) }).await
+    }
+
+    fn request(&self, path: &str) -> Result<Request<Full<Bytes>>, RequestError> {
         let mut request = Request::get(format!("{}{path}", self.base))
             .header(ACCEPT, self.way.format.media_type())
             .header(ACCEPT_ENCODING, self.way.encoding.coding());
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
         }
-        request.body(Empty::new()).map_err(|error| RequestError::BadPath(error.to_string()))
+        request.body(Full::default()).map_err(|error| RequestError::BadPath(error.to_string()))
     }
 
     async fn in_time(
@@ -261,7 +274,7 @@ impl Gateway {
     }
 
     /// The answer; who asks faster than the token's rate waits as long as the gateway says, and asks again.
-    async fn admitted(&self, request: Request<Empty<Bytes>>) -> Result<Answer, RequestError> {
+    async fn admitted(&self, request: Request<Full<Bytes>>) -> Result<Answer, RequestError> {
         loop {
             let (answer, retry_after) = self.exchange(request.clone()).await?;
             let wait = retry_after.filter(|_| answer.status == StatusCode::TOO_MANY_REQUESTS);
@@ -273,7 +286,7 @@ impl Gateway {
     /// One answer, and after which time it says to ask again.
     async fn exchange(
         &self,
-        request: Request<Empty<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> Result<(Answer, Option<Duration>), RequestError> {
         let response = self.client.request(request).await.map_err(|error| {
             let base = || self.base.clone();

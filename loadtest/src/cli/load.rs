@@ -63,6 +63,9 @@ pub(super) struct RunArgs {
     /// Who asks
     #[arg(long, value_enum, default_value_t = Scenario::Mixed, conflicts_with = "path")]
     scenario: Scenario,
+    /// Of managers, so many percent ask for fresh figures (POST /v1/refresh), which the warmer then makes
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100), conflicts_with = "path")]
+    refresh: u32,
     /// Ask for this path instead; several are asked for one after the other
     #[arg(long, value_name = "PATH")]
     path: Vec<String>,
@@ -199,7 +202,7 @@ impl RunArgs {
         } else {
             Popularity::of_logs(&world, &self.popularity)?
         };
-        Ok(Sessions::of_people(self.scenario, world, popularity))
+        Ok(Sessions::of_people(self.scenario, world, popularity, self.refresh))
     }
 
     fn settings(&self) -> BTreeMap<String, String> {
@@ -223,6 +226,7 @@ impl RunArgs {
         }
         if self.path.is_empty() {
             tell("scenario", format!("{:?}", self.scenario).to_lowercase());
+            tell("refresh", format!("{} %", self.refresh));
             let logs: Vec<String> = self.popularity.iter().map(|path| path.display().to_string()).collect();
             tell("popularity", if logs.is_empty() { format!("zipf {}", self.zipf) } else { logs.join(" ") });
         } else {

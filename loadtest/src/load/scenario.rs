@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use clap::ValueEnum;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rand::Rng;
@@ -24,6 +25,9 @@ const REFRESH_PERCENT: u32 = 30;
 
 /// Kind of a request that is no question.
 pub const OTHER: &str = "other";
+/// Kind of a wish for fresh figures.
+pub const REFRESH: &str = "refresh";
+const REFRESH_PATH: &str = "/v1/refresh";
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
@@ -41,10 +45,12 @@ pub enum Scenario {
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// Kind of the question ([`Route::kind`]), or [`OTHER`].
+    /// Kind of the question ([`Route::kind`]), [`REFRESH`] or [`OTHER`].
     pub kind: &'static str,
     /// Path with query.
     pub path: Arc<str>,
+    /// The body of a wish for fresh figures; what has none is a GET.
+    pub wish: Option<Bytes>,
 }
 
 impl Ask {
@@ -52,7 +58,13 @@ impl Ask {
     #[must_use]
     pub fn new(path: &str) -> Self {
         let route = Route::of(path.split_once('?').map_or(path, |(path, _)| path));
-        Self { kind: route.map_or(OTHER, |route| route.kind()), path: path.into() }
+        Self { kind: route.map_or(OTHER, |route| route.kind()), path: path.into(), wish: None }
+    }
+
+    /// A wish for fresh figures of these stores.
+    fn refresh(stores: &[&str]) -> Self {
+        let wish = serde_json::json!({ "stores": stores }).to_string();
+        Self { kind: REFRESH, path: REFRESH_PATH.into(), wish: Some(wish.into()) }
     }
 }
 
@@ -68,16 +80,16 @@ pub struct Sessions {
 #[derive(Clone, Debug)]
 enum What {
     /// People.
-    People { scenario: Scenario, world: World, popularity: Popularity },
+    People { scenario: Scenario, world: World, popularity: Popularity, wishes: u32 },
     /// Given paths, each a page of its own.
     Paths(Vec<Ask>),
 }
 
 impl Sessions {
-    /// Of people.
+    /// Of people; of managers, `wishes` percent ask for fresh figures.
     #[must_use]
-    pub fn of_people(scenario: Scenario, world: World, popularity: Popularity) -> Self {
-        Self { what: What::People { scenario, world, popularity } }
+    pub fn of_people(scenario: Scenario, world: World, popularity: Popularity, wishes: u32) -> Self {
+        Self { what: What::People { scenario, world, popularity, wishes } }
     }
 
     /// That ask for given paths, one after the other.
@@ -90,13 +102,13 @@ impl Sessions {
     pub fn next(&self, random: &mut impl Rng) -> Vec<Page> {
         match &self.what {
             What::Paths(paths) => paths.iter().map(|ask| vec![ask.clone()]).collect(),
-            What::People { scenario, world, popularity } => {
+            What::People { scenario, world, popularity, wishes } => {
                 let office = match scenario {
                     Scenario::Manager => false,
                     Scenario::Office => true,
                     Scenario::Mixed => percent(random, OFFICE_PERCENT),
                 };
-                let session = Session { world, popularity };
+                let session = Session { world, popularity, wishes: *wishes };
                 if office { session.of_office(random) } else { session.of_manager(random) }
             }
         }
@@ -111,6 +123,7 @@ fn percent(random: &mut impl Rng, of: u32) -> bool {
 struct Session<'a> {
     world: &'a World,
     popularity: &'a Popularity,
+    wishes: u32,
 }
 
 impl Session<'_> {
@@ -128,26 +141,30 @@ impl Session<'_> {
             // Writing to a text cannot fail.
             let _ = write!(path, "{mark}{name}={value}");
         }
-        Ask { kind: route.kind(), path: path.into() }
+        Ask { kind: route.kind(), path: path.into(), wish: None }
     }
 
-    /// His stores as the parameter `stores`, and the first of them, both encoded.
-    fn own_stores(&self, random: &mut impl Rng) -> (String, String) {
+    /// The stores of one manager, at least one.
+    fn own_stores(&self, random: &mut impl Rng) -> Vec<&str> {
         let count = if percent(random, REGIONAL_PERCENT) { random.random_range(2..=5) } else { 1 };
-        let mut ids: Vec<String> = Vec::new();
+        let mut ids: Vec<&str> = Vec::new();
         // Stores that come twice are left out: a region is a few different ones.
         for _ in 0..count {
-            let id = utf8_percent_encode(self.popularity.stores.draw(random), ENCODED).to_string();
+            let id = self.popularity.stores.draw(random).as_str();
             if !ids.contains(&id) {
                 ids.push(id);
             }
         }
-        (ids.join(","), ids.swap_remove(0))
+        ids
     }
 
-    /// Opens his dashboard, looks into causes, then at raw lines; some look at the first page once more.
+    /// Opens his dashboard, looks into causes, then at raw lines; some look at the first page once
+    /// more, and who asked for fresh figures does.
     fn of_manager(&self, random: &mut impl Rng) -> Vec<Page> {
-        let (stores, first) = self.own_stores(random);
+        let own = self.own_stores(random);
+        let encoded: Vec<String> =
+            own.iter().map(|id| utf8_percent_encode(id, ENCODED).to_string()).collect();
+        let (stores, first) = (encoded.join(","), encoded[0].clone());
         let span = *self.popularity.spans.draw(random);
         let of = |route: Route, span: Span| self.ask(&route, &[("stores", &stores)], span);
         let opened = vec![
@@ -167,7 +184,11 @@ impl Session<'_> {
         if percent(random, 50) {
             pages.push(vec![self.ask(&Route::Orders(first), &[], Span::Default)]);
         }
-        if percent(random, REFRESH_PERCENT) {
+        let wishes = percent(random, self.wishes);
+        if wishes {
+            pages.push(vec![Ask::refresh(&own)]);
+        }
+        if wishes || percent(random, REFRESH_PERCENT) {
             pages.push(opened);
         }
         pages
@@ -213,7 +234,7 @@ mod tests {
     fn sessions(scenario: Scenario, count: usize) -> Vec<Vec<Page>> {
         let world = world(20);
         let popularity = Popularity::zipf(&world, 1.0).unwrap();
-        let sessions = Sessions::of_people(scenario, world, popularity);
+        let sessions = Sessions::of_people(scenario, world, popularity, 0);
         let mut random = SmallRng::seed_from_u64(7);
         (0..count).map(|_| sessions.next(&mut random)).collect()
     }
@@ -265,11 +286,14 @@ mod tests {
         let mut world = world(1);
         world.stores[0].store_id = "门/店 1&".to_owned();
         let popularity = Popularity::zipf(&world, 1.0).unwrap();
-        let pages =
-            Sessions::of_people(Scenario::Manager, world, popularity).next(&mut SmallRng::seed_from_u64(1));
+        let pages = Sessions::of_people(Scenario::Manager, world, popularity, 100)
+            .next(&mut SmallRng::seed_from_u64(1));
         for ask in pages.iter().flatten() {
             assert!(ask.path.is_ascii() && !ask.path.contains(' '), "{}", ask.path);
         }
+        // In a body of JSON they are as they are.
+        let wish = pages.iter().flatten().find_map(|ask| ask.wish.clone()).unwrap();
+        assert_eq!(&wish[..], r#"{"stores":["门/店 1&"]}"#.as_bytes());
         assert!(pages[0][1].path.contains("stores=%E9%97%A8%2F%E5%BA%97%201%26"), "{}", pages[0][1].path);
     }
 }

@@ -58,7 +58,10 @@ impl Shooter {
         let newest = self.verifier.newest(self.number, ask);
         self.recorder.sent();
         let sent = Instant::now();
-        let answer = self.gateway.get_once(&ask.path).await;
+        let answer = match &ask.wish {
+            None => self.gateway.get_once(&ask.path).await,
+            Some(wish) => self.gateway.post_once(&ask.path, wish.clone()).await,
+        };
         let ended = Instant::now();
         let reached = !answer.as_ref().is_err_and(RequestError::is_unreachable);
         let (outcome, bytes) = answer.as_ref().map_or((None, 0), |answer| {
@@ -84,8 +87,9 @@ impl Shooter {
         newest: Option<Day>,
     ) -> Option<Failure> {
         let path = &ask.path;
+        let success = if ask.wish.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
         match answer {
-            Ok(answer) if answer.status == StatusCode::OK => {
+            Ok(answer) if answer.status == success => {
                 let (kind, told) = self.verifier.check(self.number, ask, &answer, newest).err()?;
                 let told = format!("{path}: {kind} from {}: {told}", self.gateway.base());
                 Some(Failure { kind: kind.to_owned(), told, wrong: true, timed: true })

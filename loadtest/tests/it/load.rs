@@ -1,5 +1,7 @@
 //! Loads on servers of which is known how they answer.
 
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -131,6 +133,10 @@ fn gateway(request: &Request<Incoming>) -> Response<Full<Bytes>> {
         "/v1/stores" => {
             r#"{"data":{"stores":[{"store_id":"1001","name":"a","last_day":"2026-03-07","lines":12}]},"meta":{"stores":1,"as_of":"2026-03-07","data_version":"7"}}"#
         }
+        "/v1/refresh" => {
+            let status = if request.method() == "POST" { 202 } else { 405 };
+            return Response::builder().status(status).body(Full::default()).unwrap();
+        }
         "/v1/diagnosis" => return Response::builder().status(503).body(Full::default()).unwrap(),
         // With the fields of every other kind.
         _ => {
@@ -146,7 +152,19 @@ async fn expectations_decide_the_exit_code_and_say_what_failed() {
     let url = format!("http://{}", start(gateway).await);
     let folder = TempDir::new().unwrap();
     let json = folder.path().join("run.json");
-    let common = ["run", "--users", "3", "--think", "10ms", "--duration", "1s", "--scenario", "manager"];
+    let common = [
+        "run",
+        "--users",
+        "3",
+        "--think",
+        "10ms",
+        "--duration",
+        "1s",
+        "--scenario",
+        "manager",
+        "--refresh",
+        "50",
+    ];
     let run = async |more: &[&str]| program(arguments(&[&common, &["--url", &url][..], more].concat())).await;
 
     let file = json.to_str().unwrap();
@@ -158,6 +176,7 @@ async fn expectations_decide_the_exit_code_and_say_what_failed() {
     let report: Report = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
     assert_eq!(report.settings["users"], "3");
     assert_eq!(report.routes["diagnosis"].failures, report.routes["diagnosis"].requests);
+    assert_eq!(report.failures.keys().collect::<Vec<_>>(), ["status 503"]);
     assert!(report.environment.cpus > 0 && report.environment.system.len() > 5, "{:?}", report.environment);
 
     let done = run(&["--expect", "success>=99.9% p50<60s"]).await;
@@ -246,4 +265,44 @@ async fn a_log_is_replayed_and_two_runs_are_compared() {
     assert!(text.contains("trend p99"), "{text}");
     let done = program(arguments(&["diff", &before, &log])).await;
     assert_eq!(done.status.code(), Some(1));
+}
+
+/// Counts what it answers, so that a test knows that a load has begun.
+static ASKED: AtomicU32 = AtomicU32::new(0);
+
+#[tokio::test]
+async fn an_interrupt_ends_a_run_early_with_a_report() {
+    let address = start(|request| {
+        // It looks for the gateway's status, too.
+        ASKED.fetch_add(u32::from(request.uri().path() == "/constant"), Ordering::Relaxed);
+        ok()
+    })
+    .await;
+    let url = format!("http://{address}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+    command.args([
+        "run",
+        "--path",
+        "/constant",
+        "--rate",
+        "50",
+        "--duration",
+        "1h",
+        "--output",
+        "json",
+        "--url",
+        &url,
+    ]);
+    let child = command.stdout(Stdio::piped()).spawn().unwrap();
+    testkit::wait_until("it asks", Duration::from_secs(60), async || ASKED.load(Ordering::Relaxed) > 3).await;
+    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    let done = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
+    assert_eq!(done.status.code(), Some(0));
+    let report: Report = serde_json::from_slice(&done.stdout).unwrap();
+    assert!(
+        report.interrupted && report.totals.requests > 3 && report.totals.failures == 0,
+        "{:?}",
+        report.totals
+    );
 }
