@@ -1,5 +1,10 @@
-//! The load tester's commands; exit code 1 when answers differ.
+//! The load tester's commands; exit code 1 when answers differ or figures are not as expected.
 
+mod diff;
+mod live;
+mod load;
+mod load_text;
+mod replay;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -27,10 +32,12 @@ use crate::ways::check_ways;
 #[command(
     name = "loadtest",
     version,
-    about = "Order data of any size, and checks of a running gateway against recorded answers",
+    about = "Order data of any size, load on gateways, and checks of their answers",
     after_help = "Examples:\n  loadtest generate --stores 30 --days 60 --out orders.parquet\n  \
+                  loadtest run --users 50 --duration 2m --expect \"success>=99.9% p99<100ms\"\n  \
+                  loadtest replay access.log --speed 10\n  \
                   loadtest check answers.json --url http://127.0.0.1:8080 --all-ways\n\n\
-                  Exit codes: 0 done and equal, 1 failed or different, 64 wrong usage."
+                  Exit codes: 0 done and as expected, 1 failed, different or not as expected, 64 wrong usage."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -45,6 +52,12 @@ enum Command {
     Check(CheckArgs),
     /// Record the answers of a running gateway, for a later check
     Record(RecordArgs),
+    /// Put load on gateways, as virtual users or at a rate, and measure
+    Run(load::RunArgs),
+    /// Send the requests of an access log again, at their speed or faster, and measure
+    Replay(replay::ReplayArgs),
+    /// Compare two reports of run or replay
+    Diff(diff::DiffArgs),
 }
 
 #[derive(Debug, Args)]
@@ -175,6 +188,9 @@ pub async fn main() -> ExitCode {
         Command::Generate(args) => run_generate(args).await,
         Command::Check(args) => run_check(&args).await,
         Command::Record(args) => run_record(&args).await,
+        Command::Run(args) => load::run(&args).await,
+        Command::Replay(args) => replay::replay(&args).await,
+        Command::Diff(args) => diff::diff(&args),
     })
 }
 
@@ -226,12 +242,17 @@ async fn run_generate(args: GenerateArgs) -> anyhow::Result<ExitCode> {
 
 impl GatewayArgs {
     fn settings(&self) -> anyhow::Result<GatewaySettings> {
-        let token = match &self.token_file {
-            Some(file) => Some(read_token(file)?),
-            None => process_environment("HOTSHELF_TOKEN"),
-        };
+        let token = token(self.token_file.as_deref())?;
         let timeout = Duration::from_secs(self.timeout);
         Ok(GatewaySettings { url: self.url.clone(), token, ca: self.ca.clone(), timeout })
+    }
+}
+
+/// The token of a file, else of the environment.
+fn token(file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    match file {
+        Some(file) => read_token(file).map(Some),
+        None => Ok(process_environment("HOTSHELF_TOKEN")),
     }
 }
 

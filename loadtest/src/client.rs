@@ -11,8 +11,8 @@ use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
     RETRY_AFTER,
 };
-use http::{Request, StatusCode, Uri, Version};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http::{Method, Request, StatusCode, Uri, Version};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,7 +20,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use shared::tls;
 
-use crate::way::{Http, Way};
+use crate::way::{Format, Http, Way};
 
 /// Largest answer that is read, as it comes and inflated.
 const MAX_BODY: usize = 256 << 20;
@@ -41,7 +41,8 @@ pub struct GatewaySettings {
 /// A gateway that is asked in one way.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    connector: HttpsConnector<HttpConnector>,
     base: String,
     token: Option<HeaderValue>,
     timeout: Duration,
@@ -116,6 +117,18 @@ pub enum RequestError {
 }
 
 impl RequestError {
+    /// Its kind, of a few.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "no connection",
+            Self::Tls { .. } => "no TLS",
+            Self::BadPath(_) => "bad path",
+            Self::Timeout(_) => "timeout",
+            Self::Http2(_) | Self::Broken(_) => "broken off",
+        }
+    }
+
     /// Whether other requests will come no further: nothing was asked.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
@@ -141,6 +154,13 @@ fn connector(
     }
     tls::connector(https, settings.ca.as_deref(), http == Http::Two, settings.timeout)
         .context("give the gateway's authority with --ca FILE")
+}
+
+fn client(
+    connector: &HttpsConnector<HttpConnector>,
+    way: Way,
+) -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+    Client::builder(TokioExecutor::new()).http2_only(way.http == Http::Two).build(connector.clone())
 }
 
 /// A bearer token as a header.
@@ -173,11 +193,28 @@ impl Gateway {
             bail!("--ca is for https, and {url:?} is http; write https://HOST:PORT, or leave it out");
         }
         let token = settings.token.as_deref().map(bearer).transpose()?;
-        let client = Client::builder(TokioExecutor::new())
-            .http2_only(way.http == Http::Two)
-            .build(connector(https, way.http, settings)?);
+        let connector = connector(https, way.http, settings)?;
+        let client = client(&connector, way);
         let base = url.trim_end_matches('/').to_owned();
-        Ok(Self { client, base, token, timeout: settings.timeout, way })
+        Ok(Self { client, connector, base, token, timeout: settings.timeout, way })
+    }
+
+    /// The same gateway over connections of their own, as another client has them.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self { client: client(&self.connector, self.way), ..self.clone() }
+    }
+
+    /// The same gateway, asked for documents in another format.
+    #[must_use]
+    pub fn in_format(&self, format: Format) -> Self {
+        Self { way: Way { format, ..self.way }, ..self.clone() }
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// The way in which it is asked.
@@ -191,21 +228,53 @@ impl Gateway {
     /// # Errors
     /// When there is no whole answer; a status that is no success is an answer.
     pub async fn get(&self, path: &str) -> Result<Answer, RequestError> {
+        self.in_time(self.admitted(self.request(path)?)).await
+    }
+
+    /// Asks for a path with query; that it asks too fast is an answer, too.
+    ///
+    /// # Errors
+    /// When there is no whole answer; a status that is no success is an answer.
+    pub async fn get_once(&self, path: &str) -> Result<Answer, RequestError> {
+        let request = self.request(path)?;
+        self.in_time(async { self.exchange(request).await.map(|(answer, _)| answer) }).await
+    }
+
+    /// Sends a body of JSON to a path.
+    ///
+    /// # Errors
+    /// When there is no whole answer; a status that is no success is an answer.
+    pub async fn post_once(&self, path: &str, body: Bytes) -> Result<Answer, RequestError> {
+        let mut request = self.request(path)?;
+        *request.method_mut() = Method::POST;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        *request.body_mut() = Full::new(body);
+        self.in_time(async { self.exchange(request).await.map(|(answer, _)| answer) }).await
+    }
+
+    fn request(&self, path: &str) -> Result<Request<Full<Bytes>>, RequestError> {
         let mut request = Request::get(format!("{}{path}", self.base))
             .header(ACCEPT, self.way.format.media_type())
             .header(ACCEPT_ENCODING, self.way.encoding.coding());
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
         }
-        let request = request.body(Empty::new()).map_err(|error| RequestError::BadPath(error.to_string()))?;
-        match tokio::time::timeout(self.timeout, self.admitted(request)).await {
+        request.body(Full::default()).map_err(|error| RequestError::BadPath(error.to_string()))
+    }
+
+    async fn in_time(
+        &self,
+        answer: impl Future<Output = Result<Answer, RequestError>>,
+    ) -> Result<Answer, RequestError> {
+        match tokio::time::timeout(self.timeout, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(RequestError::Timeout(self.timeout)),
         }
     }
 
     /// The answer; who asks faster than the token's rate waits as long as the gateway says, and asks again.
-    async fn admitted(&self, request: Request<Empty<Bytes>>) -> Result<Answer, RequestError> {
+    async fn admitted(&self, request: Request<Full<Bytes>>) -> Result<Answer, RequestError> {
         loop {
             let (answer, retry_after) = self.exchange(request.clone()).await?;
             let wait = retry_after.filter(|_| answer.status == StatusCode::TOO_MANY_REQUESTS);
@@ -217,7 +286,7 @@ impl Gateway {
     /// One answer, and after which time it says to ask again.
     async fn exchange(
         &self,
-        request: Request<Empty<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> Result<(Answer, Option<Duration>), RequestError> {
         let response = self.client.request(request).await.map_err(|error| {
             let base = || self.base.clone();

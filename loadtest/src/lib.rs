@@ -8,6 +8,7 @@
 //! - [`envelope`]: from the bytes of an answer to its document
 //! - [`compare`]: differences between two documents, by JSON path
 //! - [`check`], [`ways`], [`record`]: replaying such files, in one way or in several, and making them
+//! - [`load`]: virtual users and what they ask
 //! - [`cli`]: the program's commands
 
 pub mod check;
@@ -16,6 +17,7 @@ pub mod client;
 pub mod compare;
 pub mod envelope;
 pub mod generate;
+pub mod load;
 mod progress;
 pub mod record;
 pub mod recording;

@@ -2,6 +2,7 @@
 //! and parser are here together; the format is described in `docs/access-log.md`.
 //!
 //! - [`record`]: requests and refreshes; [`request_line`]: a request as it is written; [`mod@line`]: their lines of JSON.
+//! - [`lines`]: the lines of a file, plain or gzip.
 //! - [`combined`]: lines of nginx and Apache, read as the same events.
 //! - [`file_id`]: how a log file is told from another one at the same path.
 //!
@@ -10,6 +11,7 @@
 pub mod combined;
 pub mod file_id;
 pub mod line;
+pub mod lines;
 pub mod record;
 pub mod request_line;
 

@@ -2,7 +2,6 @@
 
 mod cli;
 mod days;
-mod lines;
 mod log;
 mod policies;
 mod report;

@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod check;
+mod load;
+mod page;
 mod server;
 mod ways;

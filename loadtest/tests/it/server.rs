@@ -17,6 +17,19 @@ pub(crate) type Handler = fn(&Request<Incoming>) -> Response<Full<Bytes>>;
 
 /// Starts the server; it ends with the test's runtime.
 pub(crate) async fn start(handler: Handler) -> SocketAddr {
+    start_slow(move |request| {
+        let answer = handler(&request);
+        async { answer }
+    })
+    .await
+}
+
+/// Starts a server that takes its time.
+pub(crate) async fn start_slow<H, A>(handler: H) -> SocketAddr
+where
+    H: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut accepting = JoinSet::new();
@@ -24,7 +37,11 @@ pub(crate) async fn start(handler: Handler) -> SocketAddr {
         let mut connections = JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            let service = service_fn(move |request| async move { Ok::<_, Infallible>(handler(&request)) });
+            let handler = handler.clone();
+            let service = service_fn(move |request| {
+                let answer = handler(request);
+                async { Ok::<_, Infallible>(answer.await) }
+            });
             connections.spawn(async move {
                 let serving = auto::Builder::new(TokioExecutor::new());
                 // A client that leaves ends its connection as it likes.

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use chrono::DateTime;
+use shared::access_log::lines::Lines;
 use shared::model::Day;
-
-use super::lines::Lines;
 
 const LINE_BYTES: usize = 1024;
 /// Day changes of one file.
@@ -57,7 +56,7 @@ impl DayChanges {
         let failed = |source| DaysError::Read { path: path.to_owned(), source };
         let mut lines = Lines::open(path, LINE_BYTES).map_err(failed)?;
         let mut changes: Vec<(u64, Day)> = Vec::new();
-        while let Some(line) = lines.next().map_err(failed)? {
+        while let Some(line) = lines.next_line().map_err(failed)? {
             let malformed = || DaysError::Line { path: path.to_owned(), line: line.number };
             let text = std::str::from_utf8(line.bytes).map_err(|_| malformed())?.trim();
             if text.is_empty() || line.number == 1 && text == "time,last_day" {

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use shared::access_log::lines::Lines;
 use shared::access_log::{Event, LineError, MAX_LINE_BYTES, NoQuestion, Request as LogRequest, parse_line};
 use shared::answers::parameters::{Asked, OrdersAsk};
 use shared::model::{Ask, Day, Document, RelativeAsk};
 
 use super::days::DayChanges;
-use super::lines::Lines;
 use super::trace::{Stream, TraceError};
 
 /// Bad lines that are named.
@@ -130,7 +130,7 @@ pub fn read_logs(paths: &[PathBuf], days: Option<&DayChanges>) -> Result<Questio
     for path in paths {
         let failed = |source| TraceError::Read { path: path.clone(), source };
         let mut lines = Lines::open(path, MAX_LINE_BYTES).map_err(failed)?;
-        while let Some(line) = lines.next().map_err(failed)? {
+        while let Some(line) = lines.next_line().map_err(failed)? {
             reader.questions.found.lines += 1;
             match parse_line(line.bytes) {
                 Ok(Event::Request(request)) => reader.request(&request)?,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::lines::Lines;
+use shared::access_log::lines::Lines;
 
 /// Requests of one simulation.
 const MOST_REQUESTS: usize = 50_000_000;
@@ -97,7 +97,7 @@ pub fn read_trace(path: &Path) -> Result<Stream, TraceError> {
     let failed = |source| TraceError::Read { path: path.to_owned(), source };
     let mut lines = Lines::open(path, LINE_BYTES).map_err(failed)?;
     let mut stream = Stream::default();
-    while let Some(line) = lines.next().map_err(failed)? {
+    while let Some(line) = lines.next_line().map_err(failed)? {
         let malformed = || TraceError::Line { path: path.to_owned(), line: line.number };
         let text = std::str::from_utf8(line.bytes).map_err(|_| malformed())?.trim_end();
         let (number, key) = text.split_once(',').ok_or_else(malformed)?;

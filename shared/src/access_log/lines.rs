@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use shared::entry::gunzip;
+use crate::entry::gunzip;
 
 /// Bytes of one file when inflated.
 const FILE_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 
 /// Lines of one file, in order.
-pub(super) struct Lines {
+pub struct Lines {
     reader: Box<dyn BufRead>,
     most: usize,
     bytes: Vec<u8>,
@@ -19,7 +19,7 @@ pub(super) struct Lines {
 
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
+pub struct Line<'a> {
     /// From 1.
     pub number: u64,
     /// Without the line's end. Of a line that is too long, one byte more than the most.
@@ -31,7 +31,7 @@ impl Lines {
     ///
     /// # Errors
     /// If it cannot be opened.
-    pub(super) fn open(path: &Path, most: usize) -> io::Result<Self> {
+    pub fn open(path: &Path, most: usize) -> io::Result<Self> {
         let file = BufReader::new(File::open(path)?);
         let reader: Box<dyn BufRead> = if path.extension().is_some_and(|extension| extension == "gz") {
             Box::new(BufReader::new(gunzip(file, FILE_BYTES)))
@@ -45,7 +45,7 @@ impl Lines {
     ///
     /// # Errors
     /// If the file cannot be read, or is damaged.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         self.bytes.clear();
         // One byte to see that a line is too long, one for its end.
         let room = self.most as u64 + 2;
@@ -77,7 +77,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let mut lines = Lines::open(&path, most).unwrap();
         let mut all = Vec::new();
-        while let Some(line) = lines.next().unwrap() {
+        while let Some(line) = lines.next_line().unwrap() {
             all.push((line.number, String::from_utf8(line.bytes.to_vec()).unwrap()));
         }
         all
