@@ -1,11 +1,13 @@
 //! `systemd/gateway@.service` and its socket: systemd takes them, and their commands do what the units say with the
 //! settings of the package.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use shared::config::Settings;
-use testkit::{NotifySocket, PostgresServer, RedisServer, Unit, find_program, postgres_client, wait_until};
+use testkit::{
+    KilledOnDrop, NotifySocket, PostgresServer, RedisServer, Unit, find_program, postgres_client, wait_until,
+};
 
 use crate::client;
 
@@ -16,16 +18,6 @@ const GATEWAYS: &str = include_str!("../../../config/package/gateway.toml");
 const FIRST: &str = include_str!("../../../config/package/gateway-1.toml");
 const SECOND: &str = include_str!("../../../config/package/gateway-2.toml");
 const PROGRAM: (&str, &str) = ("/usr/bin/gateway", env!("CARGO_BIN_EXE_gateway"));
-
-/// Killed when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[test]
 fn systemd_takes_the_units_and_finds_little_exposed() {
@@ -110,7 +102,7 @@ async fn systemd_holds_the_socket_gives_the_passwords_and_hears_of_the_gateway()
     }
     activate.args(unit.value("ExecStart").split(' '));
     let log = std::fs::File::create(path("log")).unwrap();
-    let mut gateway = Running(activate.stderr(log).spawn().unwrap());
+    let mut gateway = KilledOnDrop(activate.stderr(log).spawn().unwrap());
     wait_until("the socket", LIMIT, async || {
         std::fs::read_to_string(path("log")).unwrap().contains(&format!("Listening on 127.0.0.1:{port}"))
     })
@@ -125,13 +117,8 @@ async fn systemd_holds_the_socket_gives_the_passwords_and_hears_of_the_gateway()
     wait_until("both servers", LIMIT, async || get("/readyz").await.text() == "ready\n").await;
     assert!(Command::new("kill").arg(gateway.0.id().to_string()).status().unwrap().success());
     manager.hears("STOPPING=1").await;
-    let mut ended = None;
-    wait_until("the end of the gateway", LIMIT, async || {
-        ended = gateway.0.try_wait().unwrap();
-        ended.is_some()
-    })
-    .await;
-    assert_eq!(ended.unwrap().code(), Some(0), "{}", std::fs::read_to_string(path("log")).unwrap());
+    let ended = gateway.ended().await;
+    assert_eq!(ended, Some(0), "{}", std::fs::read_to_string(path("log")).unwrap());
 }
 
 fn free_port() -> u16 {

@@ -2,26 +2,15 @@
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use shared::config::Settings;
-use testkit::{NotifySocket, PostgresServer, RedisServer, Unit, postgres_client, wait_until};
+use testkit::{KilledOnDrop, NotifySocket, PostgresServer, RedisServer, Unit, postgres_client};
 
-use crate::place::PATIENCE;
 use crate::setup::Folder;
 
 const UNIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/warmer.service");
 const SETTINGS: &str = include_str!("../../../config/package/warmer.toml");
-
-/// Killed when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[test]
 fn systemd_takes_the_unit_and_finds_little_exposed() {
@@ -99,19 +88,14 @@ async fn passwords_come_as_credentials_and_the_journal_hears_how_grave_a_line_is
         .env("JOURNAL_STREAM", format!("{}:{}", stream.dev(), stream.ino()))
         .stdin(Stdio::null())
         .stderr(journal);
-    let mut warmer = Running(command.spawn().unwrap());
+    let mut warmer = KilledOnDrop(command.spawn().unwrap());
     manager.hears("READY=1").await;
     manager.hears("WATCHDOG=1").await;
     assert!(Command::new("kill").arg(warmer.0.id().to_string()).status().unwrap().success());
     manager.hears("STOPPING=1").await;
-    let mut ended = None;
-    wait_until("the end of the warmer", PATIENCE, async || {
-        ended = warmer.0.try_wait().unwrap();
-        ended.is_some()
-    })
-    .await;
+    let ended = warmer.ended().await;
     let journal = std::fs::read_to_string(folder.path("journal")).unwrap();
-    assert_eq!(ended.unwrap().code(), Some(0), "{journal}");
+    assert_eq!(ended, Some(0), "{journal}");
     assert!(journal.contains("<6>this warmer writes now"), "{journal}");
     assert!(journal.lines().all(|line| ["<4>", "<6>"].contains(&&line[..3])), "{journal}");
 }
