@@ -66,8 +66,11 @@ def wrk(url, script, think=THINK_MS, seconds=SECONDS):
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(text)
         file.flush()
-        out = subprocess.run([program("wrk"), "-t1", f"-c{USERS}", f"-d{seconds}s", "-s", file.name, url], check=True,
-                             capture_output=True, text=True, timeout=seconds + 60).stdout
+        done = subprocess.run([program("wrk"), "-t1", f"-c{USERS}", f"-d{seconds}s", "-s", file.name, url],
+                              capture_output=True, text=True, timeout=seconds + 60)
+    if done.returncode:
+        sys.exit(f"error: wrk of {url} ended with {done.returncode}: {done.stderr[-500:]}")
+    out = done.stdout
     count, microseconds, failed, *percentiles = [int(n) for n in re.search(r"^RESULT (.*)$", out, re.M).group(1).split()]
     if failed:
         sys.exit(f"error: {failed} of wrk's requests of {url} failed")
@@ -89,7 +92,7 @@ def loadtest(folder, url, *options, seconds=SECONDS):
 
 def agreement(bin_folder, url, rounds):
     """Rounds of both in turn, of users who think and so ask at a rate that follows from it."""
-    users = ("--users", str(USERS), "--think", f"{THINK_MS}ms", "--encoding", "identity")
+    users = ("--users", str(USERS), "--think", f"{THINK_MS}ms", "--encoding", "plain")
     found = {"wrk": [], "loadtest": []}
     for number in range(rounds):
         both = [("wrk", lambda: wrk(url, SCRIPT)), ("loadtest", lambda: loadtest(bin_folder, url, *users))]
@@ -171,7 +174,7 @@ def main():
     nginx = subprocess.Popen([program("nginx"), "-c", f"{folder}/nginx.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
-    
+        wait(lambda: answers(port), f"nginx, see {folder}/nginx.log", 20)
         for name, path in (("constant reply, at once", "constant"), ("constant reply, after 5 to 45 ms", "slow")):
             ratios = table(name, agreement(bin_folder, f"{url}/{path}", rounds))
             for figure, ratio in ratios.items():

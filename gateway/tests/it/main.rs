@@ -23,6 +23,7 @@ mod http_rules;
 mod inventory;
 mod least_privilege;
 mod listening;
+mod load;
 mod malformed;
 mod near;
 mod observed;

@@ -13,23 +13,41 @@ use crate::load::report::{FORM, Report};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  loadtest run --users 50 --json before.json\n  \
-                        loadtest run --users 50 --json after.json\n  loadtest diff before.json after.json\n\n\
+                        loadtest run --users 50 --json after.json\n  loadtest diff before.json after.json\n  \
+                        loadtest diff before.json after.json --max-worse 20\n\n\
                         The reports are those that run and replay write with --json.")]
 pub(super) struct DiffArgs {
     /// First report
     first: PathBuf,
     /// Second report
     second: PathBuf,
+    /// The exit code is 1 if a figure of all requests became worse by more than so many percent
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    max_worse: Option<f64>,
     /// How the comparison is written
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let percent: f64 = text.trim_end_matches('%').parse().map_err(|_| "a number is expected".to_owned())?;
+    if (0.0..=1e6).contains(&percent) { Ok(percent) } else { Err("it is not from 0 to 1000000".to_owned()) }
 }
 
 /// Compares two reports.
 pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     let compared = compare(&read(&args.first)?, &read(&args.second)?);
     args.output.print(&compared, |compared| println!("{}", text(compared)))?;
-    Ok(ExitCode::SUCCESS)
+    let Some(most) = args.max_worse else { return Ok(ExitCode::SUCCESS) };
+    let mut code = ExitCode::SUCCESS;
+    for figure in compared.worse_than(most) {
+        let by = figure
+            .change_percent
+            .map_or("from nothing".to_owned(), |change| format!("by {:.1} %", change.abs()));
+        eprintln!("WORSE: {} {by}, more than {most} %", figure.name);
+        code = ExitCode::FAILURE;
+    }
+    Ok(code)
 }
 
 fn read(path: &Path) -> anyhow::Result<Report> {
@@ -74,10 +92,9 @@ fn text(compared: &Comparison) -> String {
 
 /// In words, for who does not know which way is good.
 fn verdict(figure: &Figure) -> &'static str {
-    match (figure.first, figure.second) {
-        (Some(first), Some(second)) if (second - first).abs() > 1e-9 => {
-            if (second > first) == figure.more_is_better { "better" } else { "worse" }
-        }
-        _ => "",
+    match figure.is_better() {
+        Some(true) => "better",
+        Some(false) => "worse",
+        None => "",
     }
 }

@@ -64,7 +64,12 @@ fn routes(report: &Report) -> Table {
     let routes = report.routes.iter().map(|(kind, route)| {
         (kind.as_str(), (route.requests, route.failures, route.mean_bytes, &route.latency))
     });
-    for (name, (requests, failures, bytes, latency)) in routes.chain([("all", all)]) {
+    // Of one alone there is nothing to compare.
+    let gateways = report.gateways.iter().filter(|_| report.gateways.len() > 1).map(|gateway| {
+        let part = &gateway.part;
+        (gateway.gateway.as_str(), (part.requests, part.failures, part.mean_bytes, &part.latency))
+    });
+    for (name, (requests, failures, bytes, latency)) in routes.chain(gateways).chain([("all", all)]) {
         let counts = [requests, failures, bytes].map(|count| count.to_string()).into_iter();
         table.add_row([name.to_owned()].into_iter().chain(counts).chain(times(latency)));
     }

@@ -33,6 +33,8 @@ pub struct Figure {
     pub change_percent: Option<f64>,
     /// Whether more is better.
     pub more_is_better: bool,
+    /// Kind of question that it is of; null for all.
+    pub kind: Option<String>,
 }
 
 impl Figure {
@@ -44,7 +46,21 @@ impl Figure {
     ) -> Self {
         let change = first.zip(second).filter(|(first, _)| *first > 0.0);
         let change_percent = change.map(|(first, second)| (second / first - 1.0) * 100.0);
-        Self { name, unit, first, second, change_percent, more_is_better }
+        Self { name, unit, first, second, change_percent, more_is_better, kind: None }
+    }
+
+    /// Whether it is the better (true) or the worse one, if it changed.
+    #[must_use]
+    pub fn is_better(&self) -> Option<bool> {
+        let (first, second) = self.first.zip(self.second).filter(|(a, b)| (a - b).abs() > 1e-9)?;
+        Some((second > first) == self.more_is_better)
+    }
+
+    /// Whether it became worse by more than so many percent of the first run's. What was nothing there is worse as soon
+    /// as there is some.
+    #[must_use]
+    pub fn is_worse_than(&self, percent: f64) -> bool {
+        self.is_better() == Some(false) && self.change_percent.is_none_or(|change| change.abs() > percent)
     }
 }
 
@@ -73,10 +89,19 @@ pub fn compare(first: &Report, second: &Report) -> Comparison {
         let of = |report: &Report, percent| at(report.routes.get(kind).map(|route| &route.latency), percent);
         for percent in COMPARED {
             let both = (of(first, percent), of(second, percent));
-            figures.push(Figure::new(format!("{kind} p{percent}"), "ms", false, both));
+            let figure = Figure::new(format!("{kind} p{percent}"), "ms", false, both);
+            figures.push(Figure { kind: Some(kind.clone()), ..figure });
         }
     }
     Comparison { circumstances: circumstances(first, second), figures }
+}
+
+impl Comparison {
+    /// Figures of all requests that became worse by more than so many percent. Those of single kinds of questions are of
+    /// few requests, and differ from run to run.
+    pub fn worse_than(&self, percent: f64) -> impl Iterator<Item = &Figure> {
+        self.figures.iter().filter(move |figure| figure.kind.is_none() && figure.is_worse_than(percent))
+    }
 }
 
 /// The mean over all looks at all gateways.
@@ -111,13 +136,13 @@ fn circumstances(first: &Report, second: &Report) -> Vec<(String, String, String
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::report::{RouteReport, Totals};
+    use super::super::report::{PartReport, Totals};
     use super::*;
 
     fn report(ms: f64, users: &str) -> Report {
         let latency =
             Latency { count: 1, mean: ms, max: ms, percentiles: vec![(50.0, ms), (99.0, ms * 2.0)] };
-        let route = RouteReport { latency: latency.clone(), ..RouteReport::default() };
+        let route = PartReport { latency: latency.clone(), ..PartReport::default() };
         Report {
             settings: [("users".to_owned(), users.to_owned())].into(),
             totals: Totals { per_second: 100.0 / ms, success_percent: 100.0, ..Totals::default() },
@@ -136,6 +161,16 @@ mod tests {
         assert_eq!((figure("p95").first, figure("p99").second), (None, Some(3.0)));
         assert_eq!((figure("of 30 p50").first, figure("of 30 p50").second), (Some(1.0), None));
         assert_eq!(figure("success").change_percent, Some(0.0));
+        assert_eq!((figure("p50").is_better(), figure("success").is_better()), (Some(false), None));
+        let worse = |percent| -> Vec<&str> {
+            compared.worse_than(percent).map(|figure| figure.name.as_str()).collect()
+        };
+        assert_eq!((worse(20.0), worse(40.0)), (vec!["right answers", "p50", "p99"], vec!["p50", "p99"]));
+        assert!(worse(50.0).is_empty());
+        // Of nothing there is no percentage.
+        let mut wrong = report(1.0, "30");
+        wrong.totals.wrong = 1;
+        assert_eq!(compare(&report(1.0, "30"), &wrong).worse_than(1_000.0).count(), 1);
         assert!(compare(&report(1.0, "30"), &report(1.0, "30")).circumstances.is_empty());
     }
 }

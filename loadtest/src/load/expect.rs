@@ -213,7 +213,7 @@ impl fmt::Display for Expected {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::report::{RouteReport, Totals};
+    use super::super::report::{PartReport, Totals};
     use super::*;
 
     fn report() -> Report {
@@ -223,7 +223,7 @@ mod tests {
             max: ms * 10.0,
             percentiles: PERCENTILES.into_iter().map(|percent| (percent, ms)).collect(),
         };
-        let route = RouteReport { latency: latency(3.0), ..RouteReport::default() };
+        let route = PartReport { latency: latency(3.0), ..PartReport::default() };
         Report {
             totals: Totals {
                 requests: 1_000,

@@ -111,7 +111,11 @@ fn routes(report: &Report) -> String {
     let totals = &report.totals;
     let all = ("all", totals.requests, totals.failures, &report.latency);
     let routes = report.routes.iter().map(|(kind, r)| (kind.as_str(), r.requests, r.failures, &r.latency));
-    for (kind, requests, failures, latency) in routes.chain([all]) {
+    // Of one alone there is nothing to compare.
+    let gateways = report.gateways.iter().filter(|_| report.gateways.len() > 1).map(|gateway| {
+        (gateway.gateway.as_str(), gateway.part.requests, gateway.part.failures, &gateway.part.latency)
+    });
+    for (kind, requests, failures, latency) in routes.chain(gateways).chain([all]) {
         let _ = writeln!(
             rows,
             "<tr><td>{}</td><td>{requests}</td><td>{failures}</td>{}</tr>",
@@ -121,7 +125,7 @@ fn routes(report: &Report) -> String {
     }
     let heads: String = TABLE.iter().map(|percent| format!("<th>p{percent}</th>")).collect();
     format!(
-        "<h2>By kind of question, latencies in milliseconds</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>kind</th>\
+        "<h2>By kind of question and gateway, latencies in milliseconds</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>kind</th>\
          <th>requests</th><th>failed</th><th>mean</th>{heads}<th>max</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
     )
 }

@@ -21,6 +21,8 @@ const EXAMPLES: usize = 10;
 pub struct Sample {
     /// Kind of the question.
     pub kind: &'static str,
+    /// Which of the gateways was asked.
+    pub gateway: usize,
     /// When it should have been sent.
     pub due: Instant,
     /// When it was sent.
@@ -48,7 +50,7 @@ pub struct Failure {
     pub timed: bool,
 }
 
-/// Counts and latencies of one route.
+/// Counts and latencies of one route, or of one gateway.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// Requests that were due: sent or missed.
@@ -66,6 +68,8 @@ pub struct Measured {
 pub struct Measurement {
     /// By kind of question.
     pub routes: BTreeMap<&'static str, Measured>,
+    /// By gateway, in the order in which they were named; those up to the last that was asked.
+    pub gateways: Vec<Measured>,
     /// By how much requests were sent late, in microseconds: what the load tester adds to latencies.
     pub lateness: Histogram<u64>,
     /// Answers by where they came from, in the order of [`Outcome::ALL`].
@@ -112,6 +116,16 @@ impl Measured {
     fn new() -> Self {
         Self { requests: 0, failures: 0, bytes: 0, latencies: histogram() }
     }
+
+    /// Counts a request, with its latency in microseconds if it says something of latencies.
+    fn count(&mut self, bytes: u64, failed: bool, latency: Option<u64>) {
+        self.requests += 1;
+        self.failures += u64::from(failed);
+        self.bytes += bytes;
+        if let Some(latency) = latency {
+            self.latencies.saturating_record(latency);
+        }
+    }
 }
 
 impl Recorder {
@@ -120,6 +134,7 @@ impl Recorder {
     pub fn new(expected: Duration) -> Self {
         let measured = Measurement {
             routes: BTreeMap::new(),
+            gateways: Vec::new(),
             lateness: histogram(),
             outcomes: [0; Outcome::ALL.len()],
             stale: 0,
@@ -157,14 +172,10 @@ impl Recorder {
         *in_flight = in_flight.saturating_sub(1);
         let latency = microseconds(sample.ended.duration_since(sample.due));
         measured.lateness.saturating_record(microseconds(sample.sent.duration_since(sample.due)));
-        let timed = sample.failure.as_ref().is_none_or(|failure| failure.timed);
-        let route = measured.routes.entry(sample.kind).or_insert_with(Measured::new);
-        route.requests += 1;
-        route.bytes += sample.bytes;
-        if timed {
-            route.latencies.saturating_record(latency);
-        }
-        window.add(sample.kind, timed.then_some(latency), sample.failure.is_some());
+        let timed = sample.failure.as_ref().is_none_or(|failure| failure.timed).then_some(latency);
+        let failed = sample.failure.is_some();
+        measured.count(sample.kind, sample.gateway, |part| part.count(sample.bytes, failed, timed));
+        window.add(sample.kind, timed, failed);
         if let Some((outcome, stale)) = sample.outcome
             && let Some(place) = Outcome::ALL.iter().position(|known| *known == outcome)
         {
@@ -173,21 +184,18 @@ impl Recorder {
             window.outcomes[place] += 1;
         }
         if let Some(failure) = sample.failure {
-            route.failures += 1;
             measured.wrong += u64::from(failure.wrong);
             measured.fail(failure);
         }
     }
 
     /// A request was due and could not be sent.
-    pub fn missed(&self, kind: &'static str, limit: usize) {
+    pub fn missed(&self, kind: &'static str, gateway: usize, limit: usize) {
         let mut state = self.state();
         let State { measured, window, in_flight } = &mut *state;
         measured.series.advance(self.started.elapsed(), window, *in_flight);
         measured.missed += 1;
-        let route = measured.routes.entry(kind).or_insert_with(Measured::new);
-        route.requests += 1;
-        route.failures += 1;
+        measured.count(kind, gateway, |part| part.count(0, true, None));
         window.add(kind, None, true);
         let told = format!("{limit} requests were in flight already (--max-in-flight)");
         measured.fail(Failure { kind: "missed".to_owned(), told, wrong: false, timed: false });
@@ -239,6 +247,15 @@ impl Recorder {
 }
 
 impl Measurement {
+    /// Counts a request by kind and by gateway.
+    fn count(&mut self, kind: &'static str, gateway: usize, count: impl Fn(&mut Measured)) {
+        count(self.routes.entry(kind).or_insert_with(Measured::new));
+        if self.gateways.len() <= gateway {
+            self.gateways.resize_with(gateway + 1, Measured::new);
+        }
+        self.gateways.get_mut(gateway).into_iter().for_each(count);
+    }
+
     fn fail(&mut self, failure: Failure) {
         if self.examples.len() < EXAMPLES && !self.examples.contains(&failure.told) {
             self.examples.push(failure.told);
@@ -255,6 +272,7 @@ mod tests {
     fn sample(kind: &'static str, due: Instant) -> Sample {
         Sample {
             kind,
+            gateway: 0,
             due,
             sent: due,
             ended: Instant::now(),
@@ -287,12 +305,14 @@ mod tests {
             };
             recorder.add(Sample { failure: Some(failure), ..sample("trend", recorder.started()) });
         }
-        recorder.missed("stores", 5);
+        recorder.missed("stores", 1, 5);
         let measured = recorder.measurement();
         assert_eq!((measured.failures.len(), measured.failures["others"]), (MOST_FAILURES + 1, 61));
         assert_eq!((measured.wrong, measured.missed, measured.examples.len()), (1, 1, 2));
         let of = |kind| &measured.routes[kind];
         assert_eq!((of("stores").requests, of("stores").failures, of("trend").failures), (1, 1, 100));
         assert_eq!(of("trend").latencies.len(), 50);
+        let requests: Vec<u64> = measured.gateways.iter().map(|gateway| gateway.requests).collect();
+        assert_eq!(requests, [100, 1]);
     }
 }

@@ -87,7 +87,7 @@ pub async fn run(
                     drop(slot);
                 });
             }
-            Err(_) => shooter.recorder().missed(ask.kind, limit),
+            Err(_) => shooter.missed(&ask, limit),
         }
         while in_flight.try_join_next().is_some() {}
         if number % TURN == TURN - 1 {

@@ -40,7 +40,10 @@ pub struct Report {
     /// Latencies of all requests.
     pub latency: Latency,
     /// By kind of question.
-    pub routes: BTreeMap<String, RouteReport>,
+    pub routes: BTreeMap<String, PartReport>,
+    /// By gateway.
+    #[serde(default)]
+    pub gateways: Vec<GatewayReport>,
     /// By how much requests were sent later than they were due: the load tester's own part of latencies.
     pub lateness: Latency,
     /// Answers by where they came from.
@@ -131,9 +134,9 @@ pub struct Latency {
     pub percentiles: Vec<(f64, f64)>,
 }
 
-/// One kind of question.
+/// One kind of question, or one gateway.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct RouteReport {
+pub struct PartReport {
     /// Requests that were due.
     pub requests: u64,
     /// Of these, without a right answer.
@@ -142,6 +145,16 @@ pub struct RouteReport {
     pub mean_bytes: u64,
     /// Latencies.
     pub latency: Latency,
+}
+
+/// One gateway.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GatewayReport {
+    /// Its address.
+    pub gateway: String,
+    /// What it was asked, and how it answered.
+    #[serde(flatten)]
+    pub part: PartReport,
 }
 
 /// An expectation, and what came of it.
@@ -153,6 +166,17 @@ pub struct Expected {
     pub value: Option<f64>,
     /// Whether it holds. What cannot be told does not.
     pub met: bool,
+}
+
+impl PartReport {
+    fn of(measured: &Measured) -> Self {
+        Self {
+            requests: measured.requests,
+            failures: measured.failures,
+            mean_bytes: measured.bytes / measured.requests.max(1),
+            latency: Latency::of(&measured.latencies),
+        }
+    }
 }
 
 impl Latency {
@@ -189,9 +213,9 @@ fn percent(part: u64, of: u64) -> Option<f64> {
 }
 
 impl Report {
-    /// Of what was measured in so much time. What else is known is filled in by who knows it.
+    /// Of what was measured of these gateways in so much time. What else is known is filled in by who knows it.
     #[must_use]
-    pub fn new(command: &str, measured: Measurement, took: Duration) -> Self {
+    pub fn new(command: &str, gateways: &[String], measured: Measurement, took: Duration) -> Self {
         let mut all = histogram();
         for route in measured.routes.values() {
             // Bounds and digits are the same.
@@ -216,14 +240,9 @@ impl Report {
         };
         let outcomes =
             counted().filter(|(_, n)| *n > 0).map(|(outcome, n)| (outcome.as_str().to_owned(), n)).collect();
-        let of_route = |(kind, route): (&&str, &Measured)| {
-            let report = RouteReport {
-                requests: route.requests,
-                failures: route.failures,
-                mean_bytes: route.bytes / route.requests.max(1),
-                latency: Latency::of(&route.latencies),
-            };
-            ((*kind).to_owned(), report)
+        let of_gateway = |(gateway, measured): (&String, &Measured)| GatewayReport {
+            gateway: gateway.clone(),
+            part: PartReport::of(measured),
         };
         Self {
             v: FORM,
@@ -231,7 +250,12 @@ impl Report {
             seconds: rounded(seconds),
             totals,
             latency: Latency::of(&all),
-            routes: measured.routes.iter().map(of_route).collect(),
+            routes: measured
+                .routes
+                .iter()
+                .map(|(kind, of)| ((*kind).to_owned(), PartReport::of(of)))
+                .collect(),
+            gateways: gateways.iter().zip(&measured.gateways).map(of_gateway).collect(),
             lateness: Latency::of(&measured.lateness),
             outcomes,
             failures: measured.failures,

@@ -120,11 +120,12 @@ async fn measured(
     };
     let servers = servers::watch(gateways, recorder.started(), &done);
     let (took, (), servers) = tokio::join!(asking, watching, servers);
+    let gateways: Vec<String> = gateways.iter().map(|gateway| gateway.base().to_owned()).collect();
     Report {
         started_at,
         interrupted: stop.is_cancelled(),
         environment: Environment::here(),
         servers,
-        ..Report::new(command, recorder.measurement(), took)
+        ..Report::new(command, &gateways, recorder.measurement(), took)
     }
 }

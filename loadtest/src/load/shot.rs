@@ -47,6 +47,11 @@ impl Shooter {
         &self.recorder
     }
 
+    /// Counts what was due while so many requests were in flight that it was not sent.
+    pub fn missed(&self, ask: &Ask, limit: usize) {
+        self.recorder.missed(ask.kind, self.number, limit);
+    }
+
     /// The same over connections of their own.
     #[must_use]
     pub fn another(&self) -> Self {
@@ -68,7 +73,16 @@ impl Shooter {
             (answer.x_cache.as_deref().map(Outcome::from_header), answer.body.len() as u64)
         });
         let failure = self.failure(ask, answer, newest);
-        self.recorder.add(Sample { kind: ask.kind, due, sent, ended, outcome, bytes, failure });
+        self.recorder.add(Sample {
+            kind: ask.kind,
+            gateway: self.number,
+            due,
+            sent,
+            ended,
+            outcome,
+            bytes,
+            failure,
+        });
         reached
     }
 

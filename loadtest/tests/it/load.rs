@@ -220,6 +220,9 @@ async fn gateways_that_differ_are_found_under_load() {
     let load = Load { gateways, sessions, pattern };
     let report = run(load.clone(), &CancellationToken::new(), |_, _| ()).await;
     assert_eq!(report.totals.failures, 0, "{:?}", report.examples);
+    let of_each: Vec<_> =
+        report.gateways.iter().map(|gateway| (gateway.gateway.clone(), gateway.part.requests)).collect();
+    assert_eq!(of_each, urls.map(|url| (url, 20)));
     let paths = ["/v1/metrics/trend", "/v1/metrics/overview", "/v1/stores"].map(str::to_owned);
     let load = Load { sessions: Sessions::of_paths(&paths), ..load };
     let report = run(load, &CancellationToken::new(), |_, _| ()).await;
@@ -265,6 +268,13 @@ async fn a_log_is_replayed_and_two_runs_are_compared() {
     let text = String::from_utf8(done.stdout).unwrap();
     assert!(text.contains("not the same: speed: 20 – 10"), "{text}");
     assert!(text.contains("trend p99"), "{text}");
+    // The second took twice as long for as many answers.
+    let done = program(arguments(&["diff", &before, &after, "--max-worse", "10%"])).await;
+    let told = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{told}");
+    assert!(told.contains("WORSE: right answers by "), "{told}");
+    let done = program(arguments(&["diff", &before, &before, "--max-worse", "0"])).await;
+    assert_eq!(done.status.code(), Some(0));
     let done = program(arguments(&["diff", &before, &log])).await;
     assert_eq!(done.status.code(), Some(1));
 }

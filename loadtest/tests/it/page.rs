@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use loadtest::load::html;
-use loadtest::load::report::{Latency, PERCENTILES, Report, RouteReport};
+use loadtest::load::report::{Latency, PERCENTILES, PartReport, Report};
 use loadtest::load::series::Series;
 use loadtest::load::servers::ServerSeries;
 use tempfile::TempDir;
@@ -29,7 +29,7 @@ fn report() -> Report {
     Report {
         latency: latency(3.0),
         routes: routes
-            .map(|kind| (kind.to_owned(), RouteReport { latency: latency(2.0), ..RouteReport::default() }))
+            .map(|kind| (kind.to_owned(), PartReport { latency: latency(2.0), ..PartReport::default() }))
             .into(),
         series: Series {
             row_seconds: 1,
