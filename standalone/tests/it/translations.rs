@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// English page and its translation, from the root of the repository.
-const PAIRS: [(&str, &str); 4] = [
+const PAIRS: [(&str, &str); 5] = [
     ("README.md", "README.zh-CN.md"),
     ("docs/quickstart.md", "docs/zh/quickstart.md"),
     ("docs/operations.md", "docs/zh/operations.md"),
     ("docs/page.md", "docs/zh/page.md"),
+    ("docs/loadtest.md", "docs/zh/loadtest.md"),
 ];
 
 /// Languages of code blocks of which every line is part of a file to write.
