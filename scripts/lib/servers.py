@@ -86,6 +86,13 @@ class Postgres:
             return subprocess.run([*self.psql, "-c", "SELECT 1"], capture_output=True, timeout=5).returncode == 0
         return False
 
+    def clients(self):
+        """How many are connected, beside who asks; nothing if it does not say."""
+        with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
+            query = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            return int(subprocess.run([*self.psql, "-c", query], capture_output=True, text=True, timeout=5).stdout)
+        return None
+
     def signal(self, number):
         """To the server and every process of it."""
         for pid in [self.process.pid, *children(self.process.pid)]:
