@@ -34,7 +34,7 @@ def questions(stage, choice, stores, count):
 
 
 def ask(gateway, path, token):
-    """Document and version of data, or why there is none."""
+    """What it says of the data, when they are of and their version included, or why it does not."""
     client = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=40)
     try:
         client.request("GET", path, headers={"Authorization": f"Bearer {token}"})
@@ -42,8 +42,7 @@ def ask(gateway, path, token):
         body = answer.read()
         if answer.status != 200:
             return f"status {answer.status}: {body[:300].decode(errors='replace')}"
-        document = json.loads(body)
-        return document["data"], document["meta"]["data_version"]
+        return json.loads(body)
     except (OSError, http.client.HTTPException) as error:
         return repr(error)
     finally:
@@ -88,5 +87,5 @@ def check(stage, changes, choice, count):
 
 
 def shorten(answer):
-    text = answer if isinstance(answer, str) else f"{answer[1]} {json.dumps(answer[0], ensure_ascii=False)}"
-    return text if len(text) <= 300 else f"{text[:300]}…"
+    text = answer if isinstance(answer, str) else f"{json.dumps(answer['meta'])} {json.dumps(answer['data'], ensure_ascii=False)}"
+    return text if len(text) <= 400 else f"{text[:400]}…"
