@@ -1,4 +1,5 @@
 """What is seen of the service while it runs: its answers, by its own logs and from outside, and what it takes."""
+import collections
 import contextlib
 import http.client
 import json
@@ -41,6 +42,8 @@ class LogFollower(Watcher):
         self.gateway, self.path = gateway, gateway.access_log
         self.file, self.rest, self.old = None, b"", []
         self.requests, self.failures, self.files, self.torn = [], [], 0, 0
+        # Questions that were answered, the last ones.
+        self.asked = collections.deque(maxlen=2000)
 
     def look(self):
         # Who was renamed is written to until the writer notices; after that what follows is in the new file.
@@ -74,6 +77,8 @@ class LogFollower(Watcher):
                 continue
             begin = record["time"] / 1000
             self.requests.append((begin, record["status"]))
+            if record["status"] == 200 and record.get("kind"):
+                self.asked.append(f"{record['path']}?{record.get('query', '')}")
             if record["status"] >= 500:
                 self.failures.append({"gateway": self.gateway.name, "begin": begin, "end": begin + record.get("duration_ms", 0) / 1000,
                                       "status": record["status"], "kind": record.get("kind") or record["path"],

@@ -13,7 +13,6 @@ class Changes(threading.Thread):
         self.stage, self.rate, self.new_day_every = stage, rate, new_day_every
         self.choice, self.done, self.free = random.Random(seed), threading.Event(), threading.Event()
         self.idle, self.committed, self.failed, self.new_days = threading.Lock(), 0, 0, 0
-        self.stores = stage.run("-c", "SELECT DISTINCT store_id FROM orders ORDER BY 1").split("\n")
         self.first, self.last = stage.run("-c", "SELECT min(ordered_at)::date, max(ordered_at)::date FROM orders").split("|")
         self.days = stage.run("-c", f"SELECT generate_series('{self.first}'::date, '{self.last}', interval '1 day')::date").split("\n")
         self.columns = stage.run("-c", "SELECT string_agg(column_name, ', ') FROM information_schema.columns WHERE table_name = 'orders' "
@@ -63,7 +62,7 @@ class Changes(threading.Thread):
 
     def change(self):
         """A random statement that touches one store-day, or one day of all stores."""
-        store, day = self.choice.choice(self.stores), self.choice.choice(self.days)
+        store, day = self.choice.choice(self.stage.stores), self.choice.choice(self.days)
         day = day if day.startswith("'") else f"'{day}'::date"
         of = f"store_id = '{store}' AND ordered_at >= {day} AND ordered_at < {day} + 1"
         some = f"(SELECT ctid, tableoid FROM orders WHERE {of} ORDER BY order_id, product_name OFFSET {self.choice.randrange(3)} LIMIT 1)"
