@@ -46,7 +46,8 @@ class Soak:
 
     def __init__(self, stage, minutes, shape, seed, only):
         self.stage, self.seconds, self.shape, self.seed = stage, minutes * 60, shape, seed
-        self.choice, self.names = random.Random(seed), only or list(TROUBLES)
+        # Questions have chances of their own: how many are drawn depends on time, and troubles must come again in the same order.
+        self.choice, self.curious, self.names = random.Random(seed), random.Random(seed), only or list(TROUBLES)
         self.troubles, self.checks, self.deck = [], [], []
         self.is_long, self.start_row = minutes >= LONG_MINUTES, None
 
@@ -144,7 +145,7 @@ class Soak:
 
     def check(self):
         asked = sorted({path for follower in self.followers for path in list(follower.asked)})
-        done = truth.check(self.stage, self.changes, asked, self.choice, self.shape.check_questions)
+        done = truth.check(self.stage, self.changes, asked, self.curious, self.shape.check_questions)
         self.checks.append(done)
         self.say(f"{'check':22} {len(done.wrong)} of {done.questions} answers are not as a fresh gateway's; {done.took:.1f} s")
         for wrong in done.wrong[:5]:
@@ -338,7 +339,7 @@ def main():
         else:
             shutil.rmtree(folder, ignore_errors=True)
     print(f"{time.monotonic() - began:.0f} s")
-    sys.exit(1 if failed else 0)
+    return 1 if failed else 0
 
 
 def soak_page(report, command, shape, soak):
@@ -351,4 +352,7 @@ def soak_page(report, command, shape, soak):
     return settings.markdown("Endurance", command)
 
 
-main()
+try:
+    sys.exit(main())
+except KeyboardInterrupt:
+    sys.exit("error: interrupted, nothing was judged")

@@ -165,6 +165,7 @@ class Sampler(Watcher):
         clients = re.search(r"connected_clients:(\d+)", self.stage.redis.command("INFO", "clients"))
         # The one who asks is one of them.
         row["redis_clients"] = int(clients[1]) - 1 if clients else None
-        row["redis_keys"] = int(self.stage.redis.command("DBSIZE") or 0) if clients else None
+        keys = self.stage.redis.command("DBSIZE")
+        row["redis_keys"] = int(keys) if keys.isdigit() else None
         row["postgres_clients"] = self.stage.postgres.clients()
         return row
