@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from orders import rows
-from servers import both, free_port, program, wait
+from servers import both, free_port, program, steady_port, wait
 
 STORES, DAYS, LINES = 8, 14, 6
 CLIENTS, REFRESHERS = 12, 1
@@ -31,19 +31,6 @@ path = "{log}"
 PATHS = ["/v1/stores", "/v1/metrics/overview", "/v1/metrics/channels", "/v1/metrics/stores", "/v1/diagnosis",
          *(f"/v1/metrics/trend?stores=s{store}" for store in range(1, STORES + 1)),
          *(f"/v1/stores/s{store}/orders?limit=50" for store in range(1, STORES + 1))]
-
-
-def steady_port():
-    """A free port that the kernel gives to nobody by itself, so that it is free still after a restart."""
-    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    while True:
-        port = random.randrange(min(20000, first - 5000), first)
-        with socket.socket() as listener:
-            try:
-                listener.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
 
 
 class Gateway:

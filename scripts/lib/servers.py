@@ -2,7 +2,9 @@
 import contextlib
 import glob
 import os
+import pathlib
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -15,6 +17,22 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def steady_port():
+    """A free port that the kernel gives to nobody by itself, so that it is free still after a restart: whoever tries again and again
+    to reach a server that is away could get its very port for his own end, and be connected to himself."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    # Not those of a seeded script: two that run side by side would take the same.
+    choice = random.SystemRandom()
+    while True:
+        port = choice.randrange(min(20000, first - 5000), first)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def program(name):
@@ -39,7 +57,7 @@ class Postgres:
     """A PostgreSQL server with its data in `folder`/pg, on a free port, with the superuser `hotshelf` and no passwords."""
 
     def __init__(self, folder, *settings):
-        self.port, self.data, self.settings = free_port(), os.path.join(folder, "pg"), settings
+        self.port, self.data, self.settings = steady_port(), os.path.join(folder, "pg"), settings
         os.mkdir(self.data)
         # PostgreSQL refuses to run as root.
         user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
@@ -63,7 +81,17 @@ class Postgres:
         return f"postgres://{user}@127.0.0.1:{self.port}/postgres"
 
     def answers(self):
-        return subprocess.run([*self.psql, "-c", "SELECT 1"], capture_output=True).returncode == 0
+        # One that is stopped takes connections, and then says nothing.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return subprocess.run([*self.psql, "-c", "SELECT 1"], capture_output=True, timeout=5).returncode == 0
+        return False
+
+    def clients(self):
+        """How many are connected, beside who asks; nothing if it does not say."""
+        with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
+            query = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            return int(subprocess.run([*self.psql, "-c", query], capture_output=True, text=True, timeout=5).stdout)
+        return None
 
     def signal(self, number):
         """To the server and every process of it."""
@@ -83,18 +111,22 @@ class Postgres:
 
 
 class Redis:
-    """A Redis server without persistence on a free port."""
+    """A Redis server without persistence on a free port; settings are options of its command line."""
 
-    def __init__(self, folder):
-        self.port, self.folder = free_port(), folder
+    def __init__(self, folder, *settings):
+        self.port, self.folder, self.settings = steady_port(), folder, settings
         self.start()
 
     def start(self):
         self.process = subprocess.Popen([program("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-                                         "--appendonly", "no", "--dir", self.folder], **QUIET)
+                                         "--appendonly", "no", "--dir", self.folder, *self.settings], **QUIET)
 
     def command(self, *words):
-        return subprocess.run([program("redis-cli"), "-p", str(self.port), *words], capture_output=True, text=True).stdout.strip()
+        """What it says; nothing if it says nothing for 5 s."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return subprocess.run([program("redis-cli"), "-p", str(self.port), *words], capture_output=True, text=True,
+                                  timeout=5).stdout.strip()
+        return ""
 
     def answers(self):
         return self.command("ping") == "PONG"
@@ -115,11 +147,11 @@ def children(pid):
 
 
 @contextlib.contextmanager
-def both(folder, *postgres_settings):
+def both(folder, *postgres_settings, redis_settings=()):
     """Starts both with their data in `folder`; they end with the block."""
     os.chmod(folder, 0o755)
     postgres = Postgres(folder, *postgres_settings)
-    redis = Redis(folder)
+    redis = Redis(folder, *redis_settings)
     try:
         wait(postgres.answers, "PostgreSQL")
         wait(redis.answers, "Redis")

@@ -82,8 +82,10 @@ pub struct Measurement {
     pub wrong: u64,
     /// Requests that were not sent when they were due, since too many were in flight.
     pub missed: u64,
-    /// The first failures.
+    /// The first failures, wrong answers before others.
     pub examples: Vec<String>,
+    /// How many of them are wrong answers.
+    wrong_examples: usize,
     /// The course of time.
     pub series: Series,
 }
@@ -142,6 +144,7 @@ impl Recorder {
             wrong: 0,
             missed: 0,
             examples: Vec::new(),
+            wrong_examples: 0,
             series: Series::new(expected),
         };
         let state = State { measured, window: Window::default(), in_flight: 0 };
@@ -257,8 +260,12 @@ impl Measurement {
     }
 
     fn fail(&mut self, failure: Failure) {
-        if self.examples.len() < EXAMPLES && !self.examples.contains(&failure.told) {
-            self.examples.push(failure.told);
+        // A gateway that is down fails a thousand requests: it must not crowd out the one wrong answer.
+        let place = if failure.wrong { self.wrong_examples } else { self.examples.len() };
+        if place < EXAMPLES && !self.examples.contains(&failure.told) {
+            self.examples.insert(place, failure.told);
+            self.examples.truncate(EXAMPLES);
+            self.wrong_examples += usize::from(failure.wrong);
         }
         let known = self.failures.len() < MOST_FAILURES || self.failures.contains_key(&failure.kind);
         *self.failures.entry(if known { failure.kind } else { "others".to_owned() }).or_default() += 1;
@@ -309,6 +316,14 @@ mod tests {
         let measured = recorder.measurement();
         assert_eq!((measured.failures.len(), measured.failures["others"]), (MOST_FAILURES + 1, 61));
         assert_eq!((measured.wrong, measured.missed, measured.examples.len()), (1, 1, 2));
+        let fails = |told: String, wrong| {
+            let failure = Failure { kind: "x".to_owned(), told, wrong, timed: false };
+            recorder.add(Sample { failure: Some(failure), ..sample("trend", recorder.started()) });
+        };
+        (0..EXAMPLES).for_each(|number| fails(format!("refused {number}"), false));
+        (0..2).for_each(|number| fails(format!("wrong {number}"), true));
+        let told = recorder.measurement().examples;
+        assert_eq!((told.len(), &told[..3]), (EXAMPLES, &["x", "wrong 0", "wrong 1"].map(str::to_owned)[..]));
         let of = |kind| &measured.routes[kind];
         assert_eq!((of("stores").requests, of("stores").failures, of("trend").failures), (1, 1, 100));
         assert_eq!(of("trend").latencies.len(), 50);

@@ -30,8 +30,9 @@ struct State {
     bodies: HashMap<(u128, &'static str), Facts>,
     /// By gateway and path: the newest day that an answer had.
     newest: HashMap<(usize, Arc<str>), Day>,
-    /// By path and data version: the hash of the document, and whose it was.
-    documents: HashMap<(Arc<str>, Arc<str>), (u128, usize)>,
+    /// By path, data version and last data day, which moves without the data of a range that was named: the hash of the
+    /// document, and whose it was.
+    documents: HashMap<(Arc<str>, Arc<str>, Option<Day>), (u128, usize)>,
 }
 
 /// What a body says.
@@ -124,7 +125,7 @@ impl Verifier {
                 None => {}
             }
         }
-        let key = (Arc::clone(&ask.path), Arc::clone(&facts.data_version));
+        let key = (Arc::clone(&ask.path), Arc::clone(&facts.data_version), facts.as_of);
         match state.documents.get(&key) {
             Some((document, _)) if *document == facts.document => Ok(()),
             Some((_, other)) => Err((
@@ -224,6 +225,9 @@ mod tests {
             check(0, &Ask::new("/v1/metrics/trend?stores=2"), r#"{"buckets":[2]}"#, "7", false),
             Ok(())
         );
+        // A new day began, which the range does not have: same data, and another last day beside them.
+        let next_day = answer(data, "2026-03-08", "7", false);
+        assert_eq!(verifier.check(0, &ask, &next_day, None), Ok(()));
         let (kind, told) = check(1, &ask, r#"{"buckets":[2]}"#, "7", false).unwrap_err();
         assert_eq!((kind, told.contains("gateway 1")), ("documents differ", true), "{told}");
     }
