@@ -175,7 +175,7 @@ pub(crate) fn represent(understood: &Understood, rules: u64, answer: Answer) -> 
     };
     let meta = Meta::new(query, answer.version);
     // Strong: one tag per representation, and gzip is one of its own.
-    let tag = |gzip| entity_tag(text, rules, &meta.data_version, format.content_type(), gzip);
+    let tag = |gzip| entity_tag(text, rules, &meta, format.content_type(), gzip);
     let plain = tag(false);
     let as_wanted = if gzip { tag(true) } else { plain.clone() };
     let texts = [as_wanted, plain, http_date(answer.computed_at), server_timing(&answer)];

@@ -53,14 +53,19 @@ pub fn json_body(data: &str, meta: &Meta) -> Result<String, EncodeError> {
     Ok(format!("{{\"data\":{data},\"meta\":{}}}", entry::json(meta)?))
 }
 
-/// The strong entity tag of a representation; gzip is one of its own.
+/// The strong entity tag of a representation; gzip is one of its own. The last data day is in the body and moves without
+/// the data of a range that the question names, so it is part of it.
 #[must_use]
-pub fn entity_tag(question: &str, rules: u64, data_version: &str, media_type: &str, gzip: bool) -> String {
-    let mut identity = String::with_capacity(question.len() + data_version.len() + media_type.len() + 32);
+pub fn entity_tag(question: &str, rules: u64, meta: &Meta, media_type: &str, gzip: bool) -> String {
+    let version = &meta.data_version;
+    let mut identity = String::with_capacity(question.len() + version.len() + media_type.len() + 48);
     identity.push_str(question);
     // A String takes all that is written.
     let _ = write!(identity, "\n{rules:x}\n");
-    identity.extend([data_version, "\n", media_type, "\n", if gzip { "true" } else { "false" }]);
+    if let Some(day) = meta.as_of {
+        let _ = writeln!(identity, "{day}");
+    }
+    identity.extend([version.as_str(), "\n", media_type, "\n", if gzip { "true" } else { "false" }]);
     let hash = xxh3_128(identity.as_bytes());
     let mut tag = String::with_capacity(2 + 2 * size_of_val(&hash));
     tag.push('"');
@@ -92,15 +97,24 @@ impl ReadyBody {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
     #[test]
     fn tags_stay_what_they_were() {
+        let meta = |as_of: Option<&str>| Meta {
+            stores: 1,
+            from: None,
+            to: None,
+            as_of: as_of.map(|day| day.parse().unwrap()),
+            data_version: "ab".to_owned(),
+        };
+        let tag = |as_of| entity_tag("q", 31, &meta(as_of), "application/json", true);
         // Clients keep them over an update. xxh3-128 of "q\n1f\nab\napplication/json\ntrue", such as by python3-xxhash.
-        assert_eq!(
-            entity_tag("q", 31, "ab", "application/json", true),
-            "\"9a32c6f523f31192596ec52c046d4d23\""
-        );
+        assert_eq!(tag(None), "\"9a32c6f523f31192596ec52c046d4d23\"");
+        // The body has another last day, though the data are the same.
+        assert_ne!(tag(Some("2026-03-07")), tag(Some("2026-03-08")));
+        assert_eq!(tag(Some("2026-03-07")), "\"1b76103eab1f549df32d1343fa62b0a9\"");
     }
 }
