@@ -37,8 +37,9 @@ QUIET_S = 8
 REST = 100
 # Memory: what the slope is at least, with confidence, may not come to this share in a day; and it may not have grown by more in this run.
 GROWTH_A_DAY, GROWTH = 50, 10
-# At the end there may be as many more than at the start: connections to servers are opened when they are first needed, and stay.
-SPARE = {"sockets": CAP + 3, "threads": 0, "tasks": 4}
+# At the end there may be as many more than at the start: connections to servers are opened when they are first needed, and stay;
+# threads that wait for files end after 10 s without work, which the warmer, who looks into logs all the time, does not leave them.
+SPARE = {"sockets": CAP + 3, "threads": 2, "tasks": 4}
 
 
 class Soak:
