@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use shared::config::{AdminSettings, Settings};
 use shared::runtime::admin::{AdminListener, AdminPages};
 use shared::runtime::{Heartbeat, ServiceManager, ServiceState};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::app::Front;
@@ -25,19 +26,21 @@ const HANGS: Duration = Duration::from_secs(30);
 pub struct Pages {
     front: Front,
     heartbeat: Heartbeat,
+    /// Of the threads that accept.
+    runtime: Handle,
 }
 
 impl Pages {
-    /// Pages on a gateway whose threads beat.
+    /// Pages on a gateway whose threads beat; `runtime` is that of those that accept.
     #[must_use]
-    pub fn new(front: Front, heartbeat: Heartbeat) -> Self {
-        Self { front, heartbeat }
+    pub fn new(front: Front, heartbeat: Heartbeat, runtime: Handle) -> Self {
+        Self { front, heartbeat, runtime }
     }
 }
 
 impl AdminPages for Pages {
     fn metrics(&self) -> String {
-        metrics::text(&self.front)
+        metrics::text(&self.front, &self.runtime)
     }
 
     fn live(&self) -> Result<String, String> {
@@ -70,7 +73,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts both. READY is told as soon as requests are welcome.
+    /// Starts both, within the runtime of the threads that accept. READY is told as soon as requests are welcome.
     ///
     /// # Errors
     /// If their threads cannot be started.
@@ -80,7 +83,7 @@ impl Watch {
         let manager = Arc::new(manager);
         let heartbeat = Heartbeat::default();
         let admin = AdminSettings { listen: settings.gateway.admin_listen.clone(), ..settings.admin.clone() };
-        let pages = Arc::new(Pages::new(front.clone(), heartbeat.clone()));
+        let pages = Arc::new(Pages::new(front.clone(), heartbeat.clone(), Handle::current()));
         let listener = AdminListener::start(&admin, pages)
             .context("cannot start the thread of the admin listener; check the limit of threads")?;
         let mut tasks = JoinSet::new();

@@ -11,6 +11,7 @@ use shared::config::{AccessSettings, Settings};
 use shared::model::{Directory, Rules};
 use shared::runtime::{ComputePool, Heartbeat};
 use shared::source::Source;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::access_log::AccessLog;
@@ -199,7 +200,7 @@ struct FrontState {
     access_log: AccessLog,
     access: ArcSwap<Access>,
     counters: Arc<Counters>,
-    threads: OnceLock<Vec<Heartbeat>>,
+    threads: OnceLock<Vec<(Heartbeat, Handle)>>,
     panel: Panel,
 }
 
@@ -254,8 +255,8 @@ impl Front {
         &self.state.counters
     }
 
-    /// Says which threads serve.
-    pub(crate) fn served_by(&self, threads: Vec<Heartbeat>) {
+    /// Says which threads serve, and their runtimes.
+    pub(crate) fn served_by(&self, threads: Vec<(Heartbeat, Handle)>) {
         // A second server of the same front would be a mistake of the program; the first one stays.
         let _ = self.state.threads.set(threads);
     }
@@ -264,7 +265,12 @@ impl Front {
     #[must_use]
     pub fn silent(&self) -> Duration {
         let threads = self.state.threads.get();
-        threads.into_iter().flatten().map(Heartbeat::age).max().unwrap_or_default()
+        threads.into_iter().flatten().map(|(heartbeat, _)| heartbeat.age()).max().unwrap_or_default()
+    }
+
+    /// The runtimes of the threads that serve.
+    pub(crate) fn runtimes(&self) -> impl Iterator<Item = &Handle> {
+        self.state.threads.get().into_iter().flatten().map(|(_, runtime)| runtime)
     }
 
     /// Opens: from now on questions are answered.

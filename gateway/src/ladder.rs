@@ -120,6 +120,8 @@ impl Fill {
         }
         let timing = Timing { cache: start.elapsed(), ..Timing::default() };
         match stored {
+            // It has the last data day of when it was made in its body; after a new one has begun it is another answer.
+            Stored::Ready { header, .. } if header.as_of != self.query.as_of => Step::Missing(confirmed),
             Stored::Ready { header, body, gzip } => {
                 let content = Content::Ready { body, gzip };
                 Step::Answered(self.of_stored(content, &header, Outcome::L4, confirmed, timing))

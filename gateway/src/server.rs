@@ -68,7 +68,7 @@ pub async fn serve(
     front.panel().serves(&listeners.addresses().join(", "), settings.status_streams);
     let (phase, phases) = watch::channel(Phase::Serving);
     let server = Arc::new(Server::new(&front, settings, listeners.tls, phases)?);
-    front.served_by(server.threads.heartbeats());
+    front.served_by(server.threads.told());
     let mut accepting = JoinSet::new();
     for listener in listeners.sockets {
         accepting.spawn(accepting::accept(Arc::clone(&server), listener, listeners.handed_over));

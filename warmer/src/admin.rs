@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use shared::runtime::admin::AdminPages;
 use shared::runtime::now_ms;
+use tokio::runtime::Handle;
 
 use crate::daemon::Writer;
 use crate::publish::Reporter;
@@ -17,19 +18,20 @@ pub struct Pages {
     reporter: Arc<Reporter>,
     /// A loop that is silent for longer hangs.
     limit: Duration,
+    runtime: Handle,
 }
 
 impl Pages {
-    /// Pages on a daemon whose loop hangs when it is silent for longer than `limit`.
+    /// Pages on a daemon whose loop hangs when it is silent for longer than `limit`, and its runtime.
     #[must_use]
-    pub fn new(reporter: Arc<Reporter>, limit: Duration) -> Self {
-        Self { reporter, limit }
+    pub fn new(reporter: Arc<Reporter>, limit: Duration, runtime: Handle) -> Self {
+        Self { reporter, limit, runtime }
     }
 }
 
 impl AdminPages for Pages {
     fn metrics(&self) -> String {
-        metrics::text(&self.reporter)
+        metrics::text(&self.reporter, &self.runtime)
     }
 
     fn live(&self) -> Result<String, String> {

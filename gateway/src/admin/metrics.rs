@@ -6,6 +6,7 @@ use shared::breaker::{BreakerStatus, State};
 use shared::cache::CacheHealth;
 use shared::runtime::metrics::{self, Metric};
 use shared::source::postgres::SourceHealth;
+use tokio::runtime::Handle;
 
 use crate::app::{App, Front};
 use crate::observe::Counters;
@@ -14,11 +15,11 @@ use crate::observe::Counters;
 const PREFIX: &str = "hotshelf_gateway_";
 
 /// Everything in Prometheus' text form.
-pub(super) fn text(front: &Front) -> String {
-    metrics::text(PREFIX, &table(front))
+pub(super) fn text(front: &Front, runtime: &Handle) -> String {
+    metrics::text(PREFIX, &table(front, runtime))
 }
 
-fn table(front: &Front) -> Vec<Metric> {
+fn table(front: &Front, runtime: &Handle) -> Vec<Metric> {
     let ready = if front.readiness().is_ok() { 1.0 } else { 0.0 };
     let mut table = vec![Metric::gauge("ready", "Whether requests are welcome: 1, else 0.", ready)];
     table.extend(of_requests(front.counters()));
@@ -50,6 +51,7 @@ fn table(front: &Front) -> Vec<Metric> {
     }
     table.extend(of_access(front));
     table.extend(of_access_log(front));
+    table.push(metrics::of_tasks(front.runtimes().chain([runtime])));
     table.extend(metrics::of_process());
     table
 }

@@ -55,9 +55,9 @@ impl Threads {
         })
     }
 
-    /// What shows that they do not hang.
-    pub(super) fn heartbeats(&self) -> Vec<Heartbeat> {
-        self.all().map(|thread| thread.heartbeat.clone()).collect()
+    /// What shows that they do not hang, and their runtimes.
+    pub(super) fn told(&self) -> Vec<(Heartbeat, Handle)> {
+        self.all().map(|thread| (thread.heartbeat.clone(), thread.runtime.clone())).collect()
     }
 
     fn all(&self) -> impl Iterator<Item = &Thread> {

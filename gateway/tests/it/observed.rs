@@ -7,6 +7,7 @@ use gateway::status::Status;
 use shared::runtime::Heartbeat;
 use shared::runtime::admin::AdminPages as _;
 use testkit::{PostgresServer, RedisServer, wait_until};
+use tokio::runtime::Handle;
 
 use crate::fixture::{self, Gateway};
 
@@ -34,7 +35,7 @@ async fn metrics_count_what_was_asked_and_all_are_documented() {
     gateway.get("/nowhere").await.problem(404);
     gateway.ok("/readyz").await;
 
-    let pages = Pages::new(gateway.front.clone(), Heartbeat::default());
+    let pages = Pages::new(gateway.front.clone(), Heartbeat::default(), Handle::current());
     let found = || pages.metrics().contains("gateway_redis_up 1\n");
     wait_until("the monitor finds redis", Duration::from_secs(60), async || found()).await;
     let text = pages.metrics();

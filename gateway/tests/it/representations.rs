@@ -1,12 +1,20 @@
 //! JSON, MessagePack, CSV, gzip and 304 of the same answers.
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::Value;
+use shared::answers::parameters::{self, Asked, Route};
+use shared::model::{DayRange, Directory};
+use shared::runtime::now_ms;
+use testkit::wait_until;
+use warmer::answer::warm_answer;
+use warmer::scope::Scope;
+use warmer::warming::Warming;
 
 use crate::client::{Answer, encoded};
-use crate::fixture::Gateway;
+use crate::fixture::{self, Gateway, LAST_DAY};
 
 const PATHS: [&str; 8] = [
     "/v1/stores",
@@ -25,6 +33,8 @@ const TABLES: [(&str, &str); 5] = [
     ("/v1/metrics/products?sort=loss", "products"),
     ("/v1/stores/a_b/orders?limit=50&from=2026-03-01", "lines"),
 ];
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn is_strong(tag: &str) -> bool {
     tag.len() > 2 && tag.starts_with('"') && tag.ends_with('"')
@@ -247,4 +257,43 @@ async fn what_is_not_offered_is_406() {
     // A store's name never leaves its place.
     let answer = gateway.ok(&format!("/v1/metrics/overview?stores={}", encoded("a\"b"))).await;
     assert!(answer.header("etag").matches('"').count() == 2);
+}
+
+/// Its body has the last data day of when it was made, also where the data of the range are what they were.
+#[tokio::test]
+async fn a_ready_response_of_before_a_new_day_is_not_sent_after_its_begin() {
+    let (source, levels) = (fixture::files().await, fixture::levels(fixture::memory()));
+    fixture::warm(&source, &levels).await;
+    let warming = Warming::new(&fixture::settings(), source.clone(), levels.clone(), fixture::compute());
+    let directory = levels.read_directory().await.hit().unwrap();
+    let path = "/v1/metrics/overview?stores=a_b&from=2026-03-05&to=2026-03-06";
+    let (route, query) = path.split_once('?').unwrap();
+    let Asked::Document(ask) = parameters::read(&Route::of(route).unwrap(), query).unwrap() else {
+        unreachable!()
+    };
+    let scope = Scope::new(directory.clone().into(), &warming.extent);
+    warm_answer(&warming, &scope, &ask.resolve(&directory).unwrap(), true).await.unwrap();
+
+    let gateway = Gateway::start(source, levels.clone()).await;
+    let before = gateway.ok(path).await;
+    assert_eq!((before.header("x-cache"), before.json()["meta"]["as_of"].as_str()), ("l4", Some(LAST_DAY)));
+
+    let mut stores = directory.stores().to_vec();
+    for store in &mut stores {
+        let next = store.days.last().unwrap().plus(1);
+        let range = DayRange { from: store.days.first().unwrap(), to: next };
+        store.days = store.days.within(range).chain([next]).collect();
+    }
+    levels
+        .cache()
+        .transact(levels.write_directory(&Directory::new(stores), now_ms()).unwrap())
+        .await
+        .unwrap();
+    let tag = before.header("etag");
+    let conditional = async || gateway.get_with(path, &[("if-none-match", tag)]).await;
+    wait_until("the directory is read again", LIMIT, async || conditional().await.status == StatusCode::OK)
+        .await;
+    let after = conditional().await;
+    assert_eq!(after.json()["data"], before.json()["data"]);
+    assert_ne!((after.header("etag"), after.json()["meta"]["as_of"].as_str()), (tag, Some(LAST_DAY)));
 }

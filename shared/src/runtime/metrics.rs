@@ -5,6 +5,8 @@ use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric as Proto, MetricFamily, MetricType,
 };
 
+use tokio::runtime::Handle;
+
 use super::process::ProcessUse;
 
 mod redis;
@@ -185,6 +187,13 @@ pub fn of_process() -> Vec<Metric> {
         metrics.push(Metric::gauge("process_open_fds", "Open files and sockets.", open as f64));
     }
     metrics
+}
+
+/// Tasks of these runtimes.
+#[must_use]
+pub fn of_tasks<'a>(runtimes: impl IntoIterator<Item = &'a Handle>) -> Metric {
+    let alive: usize = runtimes.into_iter().map(|runtime| runtime.metrics().num_alive_tasks()).sum();
+    Metric::gauge("tasks", "Asynchronous tasks that have not ended.", alive as f64)
 }
 
 /// Metrics as text, in the order given; each name begins with `prefix`. One without values is left out.

@@ -2,6 +2,7 @@
 //! never stores or questions.
 
 use shared::runtime::metrics::{self, Metric};
+use tokio::runtime::Handle;
 
 use crate::publish::Reporter;
 use shared::published::{Counts, CycleReport, Phase, Role};
@@ -10,7 +11,7 @@ use shared::published::{Counts, CycleReport, Phase, Role};
 const PREFIX: &str = "hotshelf_warmer_";
 
 /// All metrics of a warmer.
-pub(super) fn text(reporter: &Reporter) -> String {
+pub(super) fn text(reporter: &Reporter, runtime: &Handle) -> String {
     let progress = reporter.progress();
     let counts = progress.counts();
     let health = progress.health();
@@ -31,6 +32,7 @@ pub(super) fn text(reporter: &Reporter) -> String {
             health.silent_for().as_secs_f64(),
         ),
     ]);
+    table.push(metrics::of_tasks([runtime]));
     table.extend(metrics::of_process());
     metrics::text(PREFIX, &table)
 }

@@ -11,6 +11,7 @@ use shared::runtime::admin::AdminListener;
 use shared::runtime::{ComputePool, process};
 use shared::source::Source;
 use shared::source::postgres::PostgresSource;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -101,7 +102,7 @@ async fn live(
     let proof = keys.proof(&format!("{}/{}", process::host_name(), std::process::id()));
     let status_cache = Cache::Redis(status_redis.monitored(reporter.monitor(), Some(proof)));
     let mut telling: JoinSet<Infallible> = JoinSet::new();
-    let pages = Arc::new(Pages::new(Arc::clone(&reporter), Health::limit(&settings)));
+    let pages = Arc::new(Pages::new(Arc::clone(&reporter), Health::limit(&settings), Handle::current()));
     let listener = AdminListener::start(&settings.admin, pages)
         .context("cannot start the thread of the admin listener; check the limit of threads")?;
     telling.spawn({

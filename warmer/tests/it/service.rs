@@ -11,6 +11,7 @@ use serde_json::Value;
 use shared::config::AdminSettings;
 use shared::runtime::admin::AdminListener;
 use testkit::wait_until;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use warmer::admin::Pages;
 use warmer::daemon::{self, Progress};
@@ -201,8 +202,11 @@ fn a_loop_that_hangs_is_found() {
         max_connections: 4,
         header_timeout: Duration::from_secs(10),
     };
-    let _listener =
-        AdminListener::start(&settings, Arc::new(Pages::new(Arc::clone(&reporter), limit))).unwrap();
+    let _listener = AdminListener::start(
+        &settings,
+        Arc::new(Pages::new(Arc::clone(&reporter), limit, Handle::current())),
+    )
+    .unwrap();
     let daemon = {
         let (settings, warming, hangs) =
             (place.in_process(), runtime.block_on(place.warming()), hangs.clone());
