@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import platform
+import signal
 import sys
 import time
 
@@ -12,6 +13,7 @@ import scale_page
 import scale_stores
 import scale_users
 from scale_figures import FIGURES, OF_IDLE, OF_QUESTIONS, OF_USERS, extended, fits, goals, growth, points
+from scale_fits import at, linear
 from scale_shop import DAYS, Shop
 
 SWEEPS = ("stores", "lines", "questions", "users")
@@ -51,6 +53,12 @@ def arguments():
 
 
 def measure(options):
+    """Everything that was measured; kept in a file as it comes, so that an end before the end loses little."""
+
+    def keep():
+        options.results.parent.mkdir(parents=True, exist_ok=True)
+        options.results.write_text(json.dumps(found, indent=1))
+
     found = {"machine": f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}", "date": time.strftime("%Y-%m-%d"),
              "by_stores": [], "by_lines": [], "by_questions": [], "by_users": [], "by_idle": []}
     sizes = []
@@ -67,15 +75,18 @@ def measure(options):
                 known[stores, lines] = {"stores": stores, "lines": lines, **scale_stores.measure(shop)}
             print(f"  took {time.monotonic() - start:.0f} s", flush=True)
         found[sweep].append(known[stores, lines])
+        keep()
     if {"questions", "users"} & set(options.only):
         print(f"{scale_stores.sizes(*SHOP)}: questions and users …", flush=True)
         with Shop(options.bin, *SHOP) as shop:
             shop.watch_changes()
             if "questions" in options.only:
                 found["by_questions"] = scale_users.questions(shop, options.questions)
+                keep()
             if "users" in options.only:
                 found["by_users"] = scale_users.users(shop, options.users, options.seconds)
                 found["by_idle"] = scale_users.idle(shop, options.connections)
+                keep()
     return found
 
 
@@ -126,20 +137,25 @@ def fitted(found):
 
 
 def far_users(found):
-    """What the most users that were measured come to for many more."""
+    """What users come to for many more, by the lines through those that were measured."""
     if not found["by_users"]:
         return None
     _, most = found["by_users"][-1]
     rate = most["per_user_minute"] * USERS / 60
-    rows = [("requests per second", figure(rate)), ("gateways, cores", figure(rate * most["gateway_us"] / 1e6)),
-            ("Redis, cores", figure(rate * most["redis_us"] / 1e6)), ("warmer for what was asked, cores", figure(rate * most["warmer_us"] / 1e6)),
-            ("sent, MB/s", figure(rate * most["body_kb"] / 1e3)), ("access logs in 10 hours, GB", figure(rate * most["log_bytes"] * 36_000 / 1e9))]
+
+    def cores(name):
+        each, _ = linear([((1, count), row[name]) for count, row in found["by_users"]], (1, 100))
+        return figure(at(each, (1, USERS)))
+
+    rows = [("requests per second", figure(rate)), ("gateways, cores", cores("gateway_cores")), ("Redis, cores", cores("redis_cores")),
+            ("warmer for what was asked, cores", cores("warmer_cores")), ("sent, MB/s", figure(rate * most["body_kb"] / 1e3)),
+            ("access logs in 10 hours, GB", figure(rate * most["log_bytes"] * 36_000 / 1e9))]
     if len(found["by_idle"]) > 1:
         (few, before), *_, (many, after) = found["by_idle"]
         each = (after["idle_mb"] - before["idle_mb"]) / (many - few)
         rows.append(("a connection, kB", figure(each * 1e3)))
         rows.append(("all connections, MB", figure(each * USERS)))
-    return f"{USERS:,} users, as the {found['by_users'][-1][0]:,} above", ["", f"{USERS:,} users"], rows
+    return f"extended to {USERS:,} users", ["", f"{USERS:,} users"], rows
 
 
 def show(title, heads, rows):
@@ -152,6 +168,8 @@ def show(title, heads, rows):
 
 def main():
     options = arguments()
+    # So that an end from outside cleans up, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("error: ended by a signal"))
     if options.saved:
         if not options.results.exists():
             sys.exit(f"error: {options.results} is missing; run without --saved first, or name the file with --results")
@@ -161,8 +179,6 @@ def main():
         if missing:
             sys.exit(f"error: {options.bin} has no {', '.join(missing)}; name a folder of built programs with BIN, or leave it out")
         found = measure(options)
-        options.results.parent.mkdir(parents=True, exist_ok=True)
-        options.results.write_text(json.dumps(found, indent=1))
     made = tables(found)
     for table in made:
         show(*table)

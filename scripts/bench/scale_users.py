@@ -13,8 +13,8 @@ from scale_shop import LIMIT, Gateway, metric
 from servers import wait
 
 QUIET_SECONDS = 8
-# All that is kept was made when for so long nothing was added.
-STILL_SECONDS = 4
+# All that is kept was made when for so long nothing was written; after the other time it is measured as it is.
+STILL_SECONDS, MOST_SECONDS = 4, 40
 
 
 def questions(shop, counts):
@@ -41,26 +41,22 @@ def learned(shop, log, count):
         warmer.wait_cycles(1)
         of = lambda name: metric(admin, f"hotshelf_warmer_{name}")
         wait(lambda: of("log_lines_total") >= count, f"{count} lines of the log", LIMIT)
-        kept, since = -1, time.monotonic()
-
-        def still():
-            nonlocal kept, since
+        written, since, end = -1, time.monotonic(), time.monotonic() + MOST_SECONDS
+        while time.monotonic() < min(since + STILL_SECONDS, end):
             now = of("written_entries_total")
-            if now != kept:
-                kept, since = now, time.monotonic()
+            if now != written:
+                written, since = now, time.monotonic()
             time.sleep(0.2)
-            return time.monotonic() - since > STILL_SECONDS
-
-        wait(still, "the end of what is made of the log", LIMIT)
+        written = of("written_entries_total")
         pid, at, before, ranks = warmer.process.pid, len(warmer.cycles), cpu(warmer.process.pid), []
         end = time.monotonic() + QUIET_SECONDS
         while time.monotonic() < end:
             ranks.append(of("last_cycle_rank_seconds") - of("last_cycle_changes_seconds"))
             time.sleep(1)
-        cycles = len(warmer.cycles) - at
+        cycles = max(1, len(warmer.cycles) - at)
         return {"log_kb_per_line": log.stat().st_size / count / 1e3, "rank_ms": statistics.median(ranks) * 1e3,
                 "cycle_cpu_ms": (cpu(pid) - before) / cycles * 1e3, "learned_mb": resident_mb(pid),
-                "kept": of("answers_kept"), "plan_kb": int(shop.redis.command("strlen", "hs:1:status:plan")) / 1e3,
+                "kept": of("answers_kept"), "made_again": (of("written_entries_total") - written) / cycles, "plan_kb": int(shop.redis.command("strlen", "hs:1:status:plan")) / 1e3,
                 "redis_mb": shop.redis_info("used_memory") / 1e6,
                 "state_mb": sum(file.stat().st_size for file in (shop.folder / "state").glob("*")) / 1e6}
     finally:
@@ -103,7 +99,8 @@ def load(shop, gateway, warmer, count, seconds):
     return {"requests_per_s": totals["per_second"], "per_user_minute": requests / count / seconds * 60, "success": totals["success_percent"],
             "hit": totals["hit_percent"], "p50_ms": percentiles[50.0], "p99_ms": percentiles[99.0],
             "gateway_us": used[0] / requests * 1e6, "redis_us": used[1] / requests * 1e6, "warmer_us": used[2] / requests * 1e6,
-            "gateway_cores": used[0] / report["seconds"], "gateway_mb": resident_mb(gateway.pid),
+            "near": report["outcomes"].get("near", 0) / requests * 100, "gateway_cores": used[0] / report["seconds"],
+            "redis_cores": used[1] / report["seconds"], "warmer_cores": used[2] / report["seconds"], "gateway_mb": resident_mb(gateway.pid),
             "log_bytes": (size(gateway.log) - logged) / requests, "body_kb": totals["bytes"] / requests / 1e3}
 
 
