@@ -129,10 +129,11 @@ def fitted(found):
     rows = []
     for name, label, *_ in FIGURES:
         if name in made:
-            each, off, of_one = made[name]
+            each, off = made[name]
             rows.append((label, figure(each[0]), figure(each[1] * 1000) if each[1] else "", figure(each[2] * 1e6) if each[2] else "",
+                         figure(each[3] * 1e3) if each[3] else "",
                          f"{off:.0%}", *(figure(extended(made[name], *size)) for size in FAR)))
-    heads = ["", "fixed", "1,000 stores", "million lines", "off by", *(f"{stores:,} × {lines // 1000}k" for stores, lines in FAR)]
+    heads = ["", "fixed", "1,000 stores", "million lines", "1,000 lines of each", "off by", *(f"{stores:,} × {lines // 1000}k" for stores, lines in FAR)]
     return ("fitted and extended", heads, rows) if rows else None
 
 

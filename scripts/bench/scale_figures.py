@@ -7,8 +7,9 @@ from scale_fits import at, exponent, linear, slope
 MOST, STILL = 1.1, 0.15
 # Entries by which a cycle says that nothing changed.
 CONFIRMED = 10
-LINEAR, SAME, BOUNDED = "linear", "same", "bounded"
-# Name, what it is, how it may grow with stores, and with lines (bounded: by a setting, so no line goes through it).
+LINEAR, OWN, SAME, BOUNDED = "linear", "own", "same", "bounded"
+# Name, what it is, how it may grow with stores, and with lines: of all stores (linear), or of one store (own). What is bounded is so by a
+# setting, and no line goes through it.
 FIGURES = [
     ("pg_mb", "PostgreSQL, table and index, MB", LINEAR, LINEAR),
     ("directory_s", "query of stores and days, s", LINEAR, LINEAR),
@@ -16,7 +17,7 @@ FIGURES = [
     ("once_cpu_s", "  of the processor: warmer, s", LINEAR, LINEAR),
     ("once_pg_cpu_s", "  PostgreSQL, s", LINEAR, LINEAR),
     ("once_redis_cpu_s", "  Redis, s", LINEAR, LINEAR),
-    ("once_peak_mb", "  peak memory, MB", LINEAR, LINEAR),
+    ("once_peak_mb", "  peak memory, MB", LINEAR, OWN),
     ("redis_mb", "Redis, used memory, MB", LINEAR, LINEAR),
     ("l1_mb", "  L1 order lines of a fifth, MB", LINEAR, LINEAR),
     ("day_cells_mb", "  L2 day cells, MB", LINEAR, LINEAR),
@@ -29,11 +30,11 @@ FIGURES = [
     ("quiet_ms", "  cycle with nothing changed, ms", LINEAR, SAME),
     ("quiet_cpu_ms", "  its processor time: warmer, ms", LINEAR, SAME),
     ("quiet_redis_cpu_ms", "  Redis, ms", LINEAR, SAME),
-    ("run_mb", "  resident memory, MB", LINEAR, LINEAR),
-    ("change_ms", "a line changed, to the store's answer, ms", LINEAR, LINEAR),
-    ("change_all_ms", "  to the answer over all stores, ms", LINEAR, LINEAR),
-    ("change_cpu_ms", "  processor time of it: warmer, ms", LINEAR, LINEAR),
-    ("change_pg_cpu_ms", "  PostgreSQL, ms", LINEAR, LINEAR),
+    ("run_mb", "  resident memory, MB", LINEAR, OWN),
+    ("change_ms", "a line changed, to the store's answer, ms", LINEAR, OWN),
+    ("change_all_ms", "  to the answer over all stores, ms", LINEAR, OWN),
+    ("change_cpu_ms", "  processor time of it: warmer, ms", LINEAR, OWN),
+    ("change_pg_cpu_ms", "  PostgreSQL, ms", LINEAR, OWN),
     ("change_gateway_cpu_ms", "  each gateway, ms", LINEAR, SAME),
     ("gateway_start_mb", "gateway at start, MB", SAME, SAME),
     ("gateway_asked_mb", "  after 4 questions per store, at most 2,000, MB", BOUNDED, BOUNDED),
@@ -43,20 +44,20 @@ FIGURES = [
     ("table_kb", "table of stores, body, kB", LINEAR, SAME),
     ("table_far_us", "  from Redis: gateway, µs", LINEAR, SAME),
     ("table_near_us", "  near, µs", LINEAR, SAME),
-    ("table_compose_ms", "  composed, ms", LINEAR, LINEAR),
-    ("overview_far_us", "overview over all: from Redis, gateway, µs", SAME, SAME),
+    ("table_compose_cpu_ms", "  composed: gateway, ms of the processor", LINEAR, LINEAR),
+    ("overview_far_us", "overview over all: from Redis, gateway, µs", LINEAR, SAME),
     ("overview_near_us", "  near, µs", SAME, SAME),
-    ("overview_compose_ms", "  composed from cells, ms", LINEAR, LINEAR),
-    ("trend_far_us", "trend over all: from Redis, gateway, µs", SAME, SAME),
-    ("diagnosis_kb", "diagnosis of all, body, kB", LINEAR, LINEAR),
-    ("diagnosis_far_us", "  from Redis: gateway, µs", LINEAR, LINEAR),
-    ("diagnosis_near_us", "  near, µs", LINEAR, LINEAR),
-    ("diagnosis_compose_ms", "  merged from partials, ms", LINEAR, LINEAR),
+    ("overview_compose_cpu_ms", "  composed from cells: gateway, ms of the processor", LINEAR, LINEAR),
+    ("trend_far_us", "trend over all: from Redis, gateway, µs", LINEAR, SAME),
+    ("diagnosis_kb", "diagnosis of all, body, kB", SAME, OWN),
+    ("diagnosis_far_us", "  from Redis: gateway, µs", SAME, OWN),
+    ("diagnosis_near_us", "  near, µs", SAME, OWN),
+    ("diagnosis_compose_cpu_ms", "  merged from partials: gateway, ms of the processor", LINEAR, LINEAR),
     ("one_near_us", "overview of one store: near, µs", SAME, SAME),
-    ("one_far_us", "  composed from Redis: gateway, µs", SAME, LINEAR),
-    ("one_far_redis_us", "  Redis, µs", SAME, LINEAR),
-    ("one_diagnosis_us", "diagnosis of one from Redis: gateway, µs", SAME, LINEAR),
-    ("cold_ms", "  from PostgreSQL, ms", SAME, LINEAR),
+    ("one_far_us", "  composed from Redis: gateway, µs", SAME, OWN),
+    ("one_far_redis_us", "  Redis, µs", SAME, OWN),
+    ("one_diagnosis_us", "diagnosis of one from Redis: gateway, µs", SAME, OWN),
+    ("cold_ms", "  from PostgreSQL, ms", SAME, OWN),
 ]
 LABELS = {name: label for name, label, _, _ in FIGURES}
 OF_USERS = [
@@ -80,10 +81,12 @@ def points(rows, name, key):
 
 
 def growth(found, kind):
-    """Exponent and error of a figure, by how it may grow."""
+    """Exponent and error of a figure, by how it may grow, if there are points enough."""
     if len(found) < 2 or kind == BOUNDED:
         return None
-    return exponent(found) if kind == LINEAR else slope(found)
+    grown = slope(found) if kind == SAME else exponent(found)
+    # Two points have a slope, and say nothing of its error.
+    return grown if math.isfinite(grown[1]) else None
 
 
 def goals(by_stores, by_lines, by_questions, by_users, by_idle):
@@ -92,8 +95,8 @@ def goals(by_stores, by_lines, by_questions, by_users, by_idle):
 
     def add(sweep, name, found, kind):
         grown = growth(found, kind)
-        if grown and math.isfinite(grown[1]):
-            made.append((f"{sweep}_{name}_exponent", round(grown[0] - grown[1], 2), MOST if kind == LINEAR else STILL))
+        if grown:
+            made.append((f"{sweep}_{name}_exponent", round(grown[0] - grown[1], 2), STILL if kind == SAME else MOST))
 
     for name, _, with_stores, with_lines in FIGURES:
         add("stores", name, points(by_stores, name, lambda row: row["stores"]), with_stores)
@@ -108,23 +111,21 @@ def goals(by_stores, by_lines, by_questions, by_users, by_idle):
 
 
 def fits(by_stores, by_lines):
-    """By figure: what a fixed part, a store and a line cost, and the largest share by which a size is off."""
+    """By figure: what a fixed part, a store, a line and a line of each store cost, and the largest share by which a size is off."""
     sizes = {(row["stores"], row["lines"]): row for row in [*by_stores, *by_lines]}.values()
     made = {}
     for name, _, with_stores, with_lines in FIGURES:
-        if with_stores == BOUNDED:
-            continue
-        terms = [True, with_stores == LINEAR, with_lines == LINEAR]
-        rows = [((1, row["stores"] * terms[1], row["stores"] * row["lines"] * terms[2]), row[name]) for row in sizes if row[name] > 0]
-        # A figure of one store grows with its lines, not with those of all.
-        if with_stores == SAME and with_lines == LINEAR:
-            rows = [((1, 0, row["lines"]), row[name]) for row in sizes if row[name] > 0]
-        if len(rows) > sum(terms):
-            made[name] = (*linear(rows, (1, 100, 300_000)), with_stores == SAME)
+        kinds = (True, with_stores == LINEAR, with_lines == LINEAR, with_lines == OWN)
+        rows = [([term * kind for term, kind in zip(terms(row["stores"], row["lines"]), kinds)], row[name]) for row in sizes if row[name] > 0]
+        if with_stores != BOUNDED and len(rows) > sum(kinds):
+            made[name] = linear(rows, terms(100, 3_000))
     return made
+
+
+def terms(stores, lines):
+    return 1, stores, stores * lines, lines
 
 
 def extended(fit, stores, lines):
     """A figure at a size, by its fit."""
-    each, _, of_one = fit
-    return at(each, (1, stores, lines if of_one else stores * lines))
+    return at(fit[0], terms(stores, lines))

@@ -29,7 +29,7 @@ def linear(points, scales):
     Least squares of the shares by which points are off, so that small sizes count as much as large ones. A term that would be
     negative is left out: nothing gets cheaper by more work. `scales` are typical sizes of the terms."""
     points = [(terms, value) for terms, value in points if value > 0]
-    used = list(range(len(scales)))
+    used = [n for n in range(len(scales)) if any(terms[n] for terms, _ in points)]
     while used:
         rows = [[terms[n] / scales[n] / value for n in used] for terms, value in points]
         squares = [[sum(row[a] * row[b] for row in rows) for b in range(len(used))] for a in range(len(used))]

@@ -13,8 +13,8 @@ PANELS = [
                                                   "quiet_ms": "quiet cycle, ms", "change_all_ms": "change to answer over all, ms"}),
     ("Memory, MB", "by_stores", "stores", {"pg_mb": "PostgreSQL", "redis_mb": "Redis", "run_mb": "warmer run", "once_peak_mb": "warmer once, peak",
                                            "gateway_start_mb": "gateway at start"}),
-    ("Answers over all stores, ms composed", "by_stores", "stores", {"table_compose_ms": "table of stores", "overview_compose_ms": "overview",
-                                                                   "diagnosis_compose_ms": "diagnosis"}),
+    ("Answers over all stores, composed, ms of the processor", "by_stores", "stores", {"table_compose_cpu_ms": "table of stores", "overview_compose_cpu_ms": "overview",
+                                                                   "diagnosis_compose_cpu_ms": "diagnosis"}),
     ("Gateway per answer, µs of the processor", "by_stores", "stores", {
         "table_far_us": "table of stores, from Redis", "table_near_us": "the same, near", "one_far_us": "one store, composed",
         "one_near_us": "one store, near"}),

@@ -149,6 +149,14 @@ def metric(port, name):
     return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.M))
 
 
+def each(client, paths, pids, of):
+    """Microseconds of the processor that each of the processes takes for one of some questions, each asked once."""
+    before = [cpu(pid) for pid in pids]
+    for path in paths:
+        client.answer(path, of)
+    return [(cpu(pid) - past) / len(paths) * 1e6 for pid, past in zip(pids, before)]
+
+
 def cost(client, path, pids, seconds, of=None, least=10):
     """Of a question that is asked over and over: median milliseconds, bytes of the body, and microseconds of the processor that
     each of the processes takes for it."""
