@@ -16,6 +16,9 @@ use costs::{Costs, Kind};
 const CANDIDATES: usize = 3;
 /// Least heat of raw lines of a store by which they are kept: half a request of just now.
 const LEAST_LINES_HEAT: f64 = 0.5;
+/// What is kept gives way to what is worth so many times as much. Costs are measured and move from plan to plan: where many
+/// questions are asked for equally often, all of one kind would give way to those of another, and come back.
+const GIVES_WAY: f64 = 1.5;
 
 /// A document that is to be kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,8 +88,14 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     let mut left = Left { bytes: budget.bytes, time_ms: to_f64(budget.time_ms), answers: budget.answers };
     admit_floors(basis, now, &mut candidates, &mut left);
     // Documents and order lines share the bytes, so they are weighed against each other.
-    let mut order: Vec<(f64, bool, usize)> =
-        candidates.iter().enumerate().map(|(at, candidate)| (candidate.decision.worth, false, at)).collect();
+    let weigh = |decision: &Decision| {
+        decision.worth * if basis.kept.contains(&decision.question) { GIVES_WAY } else { 1.0 }
+    };
+    let mut order: Vec<(f64, bool, usize)> = candidates
+        .iter()
+        .enumerate()
+        .map(|(at, candidate)| (weigh(&candidate.decision), false, at))
+        .collect();
     order.extend(stores.iter().enumerate().map(|(at, store)| (store.lines_worth, true, at)));
     order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
     for (_, is_store, at) in order {

@@ -123,6 +123,38 @@ fn what_is_kept_already_takes_no_time() {
 }
 
 #[test]
+fn what_is_kept_gives_way_only_to_what_is_worth_clearly_more() {
+    let mut interest = interest(0);
+    for number in 0..10 {
+        for kind in ["overview", "trend"] {
+            ask(&mut interest, "", &format!("/v1/metrics/{kind}"), &format!("stores=s{number}"), 3);
+        }
+    }
+    let scope = scope();
+    let kinds = |ms: f64, kept: &BTreeSet<String>| {
+        let mut costs = Costs::default();
+        costs.learn(Kind::Document("overview"), 1, 1.0, 100);
+        costs.learn(Kind::Document("trend"), 1, ms, 100);
+        let budget = Budget { answers: 10, ..BUDGET };
+        let basis = Basis {
+            scope: &scope,
+            interest: &interest,
+            costs: &costs,
+            kept,
+            hot_share: 0.2,
+            budget,
+            now: NOW,
+        };
+        plan(&basis).answers.iter().map(|chosen| chosen.query.canonical()).collect::<BTreeSet<String>>()
+    };
+    // As trends cost a little less, and a little more, than overviews.
+    let overviews = kinds(0.9, &BTreeSet::new());
+    assert!(overviews.is_disjoint(&kinds(1.1, &BTreeSet::new())));
+    assert_eq!(kinds(1.1, &overviews), overviews);
+    assert!(overviews.is_disjoint(&kinds(2.0, &overviews)));
+}
+
+#[test]
 fn a_quiet_token_keeps_its_favourites_beside_a_busy_one() {
     let mut interest = interest(1);
     ask(&mut interest, "quiet", "/v1/diagnosis", "stores=s7", 1);
