@@ -4,12 +4,13 @@ import http.client
 import json
 import os
 import random
-import re
 import statistics
 import subprocess
 import sys
 import threading
 import time
+
+from processes import resident_mb
 
 # Random changes of one order line each, committed one after the other.
 CHANGES = 200
@@ -43,8 +44,7 @@ class Warmer:
                 self.cycles.append(fields)
 
     def resident_mb(self):
-        with open(f"/proc/{self.process.pid}/status") as status:
-            return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1)) / 1024
+        return resident_mb(self.process.pid)
 
     def wait_cycles(self, count):
         wait(lambda: len(self.cycles) >= count, "a cycle of the warmer", self.process)
@@ -133,13 +133,13 @@ def ask(client, path):
     return response.status, response.read()
 
 
-def changes(psql, port):
-    """Seconds from each commit to the gateway's new answer."""
-    data, client, waits = Data(psql), http.client.HTTPConnection("127.0.0.1", port), []
+def changes(psql, port, count=CHANGES, all_stores=False):
+    """Seconds from each commit to the gateway's new answer, about the store that changed or about all stores."""
+    data, client, waits = Data(psql), http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT), []
     wait(lambda: ready(client), "the gateway")
-    for _ in range(CHANGES):
+    for _ in range(count):
         store, day = data.pick()
-        path = f"/v1/metrics/trend?stores={store}&from={day}&to={day}"
+        path = "/v1/metrics/trend" if all_stores else f"/v1/metrics/trend?stores={store}&from={day}&to={day}"
         status, old = ask(client, path)
         if status != 200:
             sys.exit(f"error: {path} answers {status}")
@@ -154,14 +154,14 @@ def changes(psql, port):
     return waits
 
 
-def remember(data, path):
-    """A log of as many different questions as fill what is remembered, all of the last minute."""
+def remember(data, path, count=REMEMBERED):
+    """A log of so many different questions (by default as fill what is remembered), all of the last minute."""
     now = int(time.time() * 1000)
     with open(path, "w", encoding="utf-8") as log:
-        for number in range(REMEMBERED):
+        for number in range(count):
             (store, day), (other, _) = data.pick(), data.pick()
             query = f"stores={store},{other}&from={min(day, data.days[-7])}&to={day if day > data.days[-7] else data.days[-1]}"
-            log.write(json.dumps({"v": 1, "type": "request", "time": now - 60_000 + number, "path": "/v1/metrics/" +
+            log.write(json.dumps({"v": 1, "type": "request", "time": now - 60_000 + number * 60_000 // count, "path": "/v1/metrics/" +
                                   data.choice.choice(KINDS), "query": query, "last_day": data.days[-1], "status": 200,
                                   "outcome": "source"}, separators=(",", ":")) + "\n")
 
