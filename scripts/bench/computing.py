@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 
-import duckdb
 import numpy
 import pyarrow
 import pyarrow.parquet
