@@ -20,6 +20,12 @@ from servers import program, servers
 # Not a divisor of anything that ticks.
 RATE = 499
 LIMIT = 600
+# Bytes of the stack that each sample takes along, all that perf can: futures within futures fill more than the usual 8 KiB.
+STACK = 65528
+# The period of a sample, in nanoseconds, as perf counts them.
+PERIOD = 1_000_000_000 // RATE
+# Threads that do the same are one.
+NUMBER = re.compile(r"-\d+$")
 # What a name need not say: the hash of a function, and types within types.
 HASH = re.compile(r"::h[0-9a-f]{16}")
 GENERIC = re.compile(r"<[^<>]*>")
@@ -32,7 +38,8 @@ def folded(lines):
     stacks = collections.Counter()
     for line in lines:
         stack, count = line.rsplit(" ", 1)
-        stacks[";".join(short(name) for name in stack.split(";"))] += int(count)
+        thread, *names = stack.split(";")
+        stacks[";".join((NUMBER.sub("", thread), *(short(name) for name in names)))] += round(int(count) / PERIOD)
     return stacks
 
 
@@ -53,8 +60,8 @@ def profile(tools, folder, server, requests, name, seconds, out):
     try:
         time.sleep(2)
         # Without frame pointers perf unwinds by the tables of the program, from a copy of the stack.
-        done = subprocess.run(["perf", "record", "-q", "-F", str(RATE), "--call-graph", "dwarf,16384", "-p",
-                               str(server.process.pid), "-o", data, "--", "sleep", str(seconds)],
+        done = subprocess.run(["perf", "record", "-q", "-e", "cpu-clock", "-F", str(RATE), "--call-graph",
+                               f"dwarf,{STACK}", "-p", str(server.process.pid), "-o", data, "--", "sleep", str(seconds)],
                               capture_output=True, text=True, timeout=seconds + 60)
     finally:
         load.terminate()
