@@ -4,8 +4,8 @@ import statistics
 import matplotlib
 
 matplotlib.use("svg")
-# Letters as outlines: they look the same everywhere. A salt, or each drawing would differ in all its names.
-matplotlib.rcParams.update({"svg.fonttype": "path", "svg.hashsalt": "hotshelf", "font.size": 9})
+# A salt, or each drawing would differ in all its names.
+matplotlib.rcParams.update({"svg.fonttype": "none", "font.family": ["DejaVu Sans", "Arial", "sans-serif"], "svg.hashsalt": "hotshelf", "font.size": 9})
 import matplotlib.pyplot as pyplot
 
 TITLES = {"serving": "Serving: requests/s, 64 connections, ÷ the gateway's near cache",
