@@ -5,7 +5,7 @@ import matplotlib
 
 matplotlib.use("svg")
 # A salt, or each drawing would differ in all its names.
-matplotlib.rcParams.update({"svg.fonttype": "none", "font.family": ["DejaVu Sans", "Arial", "sans-serif"], "svg.hashsalt": "hotshelf", "font.size": 9})
+matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "hotshelf", "font.size": 9})
 import matplotlib.pyplot as pyplot
 
 TITLES = {"serving": "Serving: requests/s, 64 connections, ÷ the gateway's near cache",
