@@ -1,31 +1,17 @@
 """Compares building all cells with DuckDB making the same sums, in one run, and the sums row by row.
 
-Both start from the same Arrow columns in memory: text ids as plain strings, times and money as 64-bit integers
-(micro-units); 2 threads each. The Rust bench runs as its own process before and after DuckDB's rounds.
-
-Exchange (`--sums-out`): `channels.csv` with store_id, day, channel, orders, filtered_orders, units, sales, profit, gmv,
-marketing_cost, delivery_cost, net_delivery_cost, platform_fee, rebate, product_cost, consumable_cost, loss_orders,
-loss_amount, high_delivery_orders, high_delivery_extra, four distance counts; `products.csv` with store_id, day, key,
-channel, quantity, sales, gross_profit, cost, below-cost lines, severe lines, below-cost loss, latest time, stock then
-(empty if unknown), active, name, category1. Amounts in micro-units, times in microseconds.
+What both start from: computing.py. The Rust bench runs as its own process before and after DuckDB's rounds.
 """
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 
 import duckdb
-import numpy
-import pyarrow
-import pyarrow.parquet
 
-FEE_CHANNELS = "'饿了么','京东到家','美团共橙','美团闪购','抖音','抖音直播','淘鲜达','京东秒送','美团咖啡店','饿了么咖啡店'"
-MARKETING = ["full_reduction", "product_discount", "voucher", "voucher_share", "gift", "other_discount",
-             "new_customer_discount"]
-FIELDS = ["delivery_cost", "user_delivery_fee", "delivery_discount", "packaging_fee", *MARKETING]
+from computing import FEE_CHANNELS, FIELDS, MARKETING, THREADS, compare, fastest, load, measure, rust, totals
+
 ROUNDS = 5
+FEES = ",".join(f"'{channel}'" for channel in FEE_CHANNELS)
 
 # One row per order, then per channel; the orders are kept for the products' order channels.
 ORDERS = f"""
@@ -44,7 +30,7 @@ FROM lines GROUP BY ALL
 CHANNELS = f"""
 CREATE OR REPLACE TEMP TABLE channels AS
 WITH e AS (
-  SELECT *, NOT (ch IN ({FEE_CHANNELS}) AND psf <= 0) AS valid, gp - psf - delivery_cost + reb AS profit,
+  SELECT *, NOT (ch IN ({FEES}) AND psf <= 0) AS valid, gp - psf - delivery_cost + reb AS profit,
          delivery_cost - (user_delivery_fee - delivery_discount) - reb AS net, {" + ".join(MARKETING)} AS mk
   FROM o)
 SELECT store_id, d, ch, count(*) FILTER (WHERE valid) AS orders, count(*) FILTER (WHERE NOT valid) AS filtered,
@@ -74,7 +60,7 @@ BELOW = "quantity > 0 AND paid_price > 0 AND cost > 0 AND paid_price * quantity 
 # `key` is the first non-empty of code, barcode and name. The stock of the latest line, the smallest known one of a tie, is
 # the low 26 bits of one minimum, which is faster than arg_min. arg_max does not settle ties of names and categories,
 # which in the sample data are those of the product.
-PRODUCT_SUMS = f"""
+SUMS = f"""
        sum(quantity)::BIGINT AS quantity, sum(paid_price * quantity)::BIGINT AS sales,
        sum(gross_profit)::BIGINT AS gp, sum(cost)::BIGINT AS cost, count(*) FILTER (WHERE {BELOW}) AS below,
        count(*) FILTER (WHERE {BELOW} AND 5 * paid_price * quantity < 4 * cost) AS severe,
@@ -91,7 +77,7 @@ PRODUCTS = {
     "every order joined": f"""
 CREATE OR REPLACE TEMP TABLE products AS
 SELECT l.store_id, l.ordered_at // 86400000000 AS d,
-       coalesce(nullif(store_code, ''), nullif(barcode, ''), product_name) AS key, o.ch, {PRODUCT_SUMS}
+       coalesce(nullif(store_code, ''), nullif(barcode, ''), product_name) AS key, o.ch, {SUMS}
 FROM lines l JOIN o ON {JOIN}
 WHERE {MERCHANDISE}
 GROUP BY ALL
@@ -100,7 +86,7 @@ GROUP BY ALL
 CREATE OR REPLACE TEMP TABLE products AS
 SELECT l.store_id, l.ordered_at // 86400000000 AS d,
        coalesce(nullif(store_code, ''), nullif(barcode, ''), product_name) AS key,
-       coalesce(o.ch, l.channel) AS ch, {PRODUCT_SUMS}
+       coalesce(o.ch, l.channel) AS ch, {SUMS}
 FROM lines l LEFT JOIN (SELECT store_id, d, order_id, ch FROM o WHERE mixed) o ON {JOIN}
 WHERE {MERCHANDISE}
 GROUP BY ALL
@@ -108,95 +94,54 @@ GROUP BY ALL
 }
 
 
-def column(array):
-    """A column as both sides get it: decimals are 64-bit micro-units, times 64-bit microseconds."""
-    if pyarrow.types.is_decimal(array.type):
-        words = numpy.frombuffer(array.buffers()[1], dtype=numpy.int64)[::2]
-        words = words[array.offset:array.offset + len(array)].copy()
-        mask = None if array.null_count == 0 else array.is_null().to_numpy(zero_copy_only=False)
-        return pyarrow.array(words, mask=mask)
-    return array.cast(pyarrow.int64()) if pyarrow.types.is_timestamp(array.type) else array
+class Engine:
+    """DuckDB, its statements over the lines as Arrow columns."""
 
+    def __init__(self, lines):
+        self.connection = duckdb.connect()
+        self.connection.execute(f"SET threads = {THREADS}")
+        self.connection.execute("SET preserve_insertion_order = false")
+        self.connection.register("lines", lines)
+        statements = {"orders": ORDERS, "channels": CHANNELS}
+        statements |= {f"products, {name}": query for name, query in PRODUCTS.items()}
+        self.parts = {name: lambda query=query: self.connection.execute(query) for name, query in statements.items()}
 
-def load(path):
-    """The lines in the batches that the file is read in: one big batch would keep DuckDB from using both threads."""
-    batches = pyarrow.parquet.read_table(path).to_batches()
-    return pyarrow.Table.from_batches(
-        [pyarrow.RecordBatch.from_arrays([column(array) for array in batch.columns], names=batch.schema.names)
-         for batch in batches])
-
-
-def rust(command, path, sums=None):
-    arguments = [*command, path, "--rounds", str(ROUNDS)] + (["--sums-out", sums] if sums else [])
-    return json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-
-
-def compare(connection, sums, columns, query):
-    """Rows that differ between the exchanged CSV and DuckDB's result."""
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE theirs AS SELECT * FROM read_csv('{sums}', header=false, "
-                       f"all_varchar=true, nullstr='\\0')")
-    names = [f"column{at:02d}" for at in range(columns)]
-    theirs = f"SELECT {', '.join(names)} FROM theirs"
-    different = connection.execute(
-        f"SELECT count(*) FROM (({query}) EXCEPT ALL ({theirs}))").fetchone()[0]
-    missing = connection.execute(
-        f"SELECT count(*) FROM (({theirs}) EXCEPT ALL ({query}))").fetchone()[0]
-    return different + missing
+    def sums(self):
+        return {kind: self.connection.sql(f"SELECT * FROM {kind}").to_arrow_table() for kind in ("channels", "products")}
 
 
 def main():
     path, command = sys.argv[1], sys.argv[2:]
     with tempfile.TemporaryDirectory() as folder:
-        first = rust(command, path, folder)
-        connection = duckdb.connect()
-        connection.execute("SET threads = 2")
-        connection.execute("SET preserve_insertion_order = false")
-        lines = load(path)
-        connection.register("lines", lines)
-        statements = {"orders": ORDERS, "channels": CHANNELS}
-        statements |= {f"products, {name}": query for name, query in PRODUCTS.items()}
-        parts = {name: [] for name in statements}
-        for number in range(ROUNDS + 1):
-            for name, query in statements.items():
-                start = time.perf_counter()
-                connection.execute(query)
-                if number:  # the first round warms up
-                    parts[name].append(time.perf_counter() - start)
-        products = min((name for name in parts if name.startswith("products")),
-                       key=lambda name: statistics.median(parts[name]))
-        totals = [sum(times) for times in zip(parts["orders"], parts["channels"], parts[products])]
-        connection.execute(statements[products])
-        second = rust(command, path)
-        day = "(date '1970-01-01' + d::INTEGER)::VARCHAR"
-        text = lambda names: ", ".join(f"{name}::VARCHAR" for name in names.split())
-        different_channels = compare(connection, f"{folder}/channels.csv", 24, f"SELECT store_id, {day}, ch, " + text(
-            "orders filtered units sales profit gmv marketing delivery net psf reb pc cc losses loss high extra d3 d5 d8 d9")
-            + " FROM channels")
-        different_products = compare(connection, f"{folder}/products.csv", 16, f"SELECT store_id, {day}, key, ch, " + text(
-            "quantity sales gp cost below severe below_loss latest")
-            + ", CASE WHEN stock = 67108863 THEN '' ELSE stock::VARCHAR END, active::INTEGER::VARCHAR, name, category1"
-            " FROM products")
-    ours = statistics.median(first["seconds"] + second["seconds"])
-    theirs = statistics.median(totals)
+        first = rust(command, path, ROUNDS, folder)
+        engine = Engine(load(path))
+        parts = measure(engine, ROUNDS)
+        engine.parts[fastest(parts)]()
+        second = rust(command, path, ROUNDS)
+        different = {kind: compare(engine.connection, f"{folder}/{kind}.csv", f"SELECT * FROM {kind}", kind)
+                     for kind in ("channels", "products")}
+    times_of_both = first["seconds"] + second["seconds"], totals(parts)
+    ours, theirs = (statistics.median(times) for times in times_of_both)
     print(f"{first['lines']} lines, {first['store_days']} store-days, 2 threads, median of rounds after a warm-up\n")
     print(f"{'':40}{'median s':>10}{'min':>9}{'max':>9}")
-    rows = [("Hotshelf: all cells", first["seconds"] + second["seconds"]), ("DuckDB: the same sums", totals)]
+    rows = list(zip(("Hotshelf: all cells", "DuckDB: the same sums"), times_of_both))
     rows += [(f"  DuckDB: {name}", times) for name, times in parts.items()]
     for name, times in rows:
         print(f"{name:40}{statistics.median(times):10.3f}{min(times):9.3f}{max(times):9.3f}")
     one, merged = second["diagnosis_one_store_ms"], second["diagnosis_from_partials_ms"]
     print(f"\ndiagnosis of one store, 30 days, from cells: {one:.2f} ms; of all stores from partials: {merged:.2f} ms")
-    print(f"rows that differ: channels {different_channels}, products {different_products}\n")
+    print(f"rows that differ: channels {different['channels']}, products {different['products']}\n")
     failed = False
     for name, value, operator, limit in (
             ("compute_vs_duckdb", round(ours / theirs, 3), "<=", 0.7),
             ("compute_vs_duckdb_aim", round(ours / theirs, 3), "<=", 0.5),
             ("diagnosis_one_store_ms", one, "<", 2), ("diagnosis_from_partials_ms", merged, "<", 5),
-            ("different_rows", different_channels + different_products, "<=", 0)):
+            ("different_rows", sum(different.values()), "<=", 0)):
         met = value < limit if operator == "<" else value <= limit
         failed |= not met and not name.endswith("_aim")
         print(f"goal {name} {value} {operator} {limit} {'met' if met else 'missed'}")
     sys.exit(1 if failed else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,11 +7,15 @@ import gzip
 import json
 import multiprocessing
 import os
+import pathlib
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+from goals import finish, goal, goals
 
 SHARES = (0.01, 0.05, 0.2)
 # Online policies of libCacheSim. Left out: LFUDA, which does not end on some traces, and those that train a model (LRB,
@@ -20,12 +24,6 @@ POLICIES = ("LRU", "LFU", "ARC", "SLRU", "S3FIFO", "Sieve", "WTinyLFU", "LHD", "
             "Hyperbolic", "GDSF", "MQ", "Clock", "ClockPro", "Clock2QPlus", "LRUK")
 SECONDS = 300
 OURS = ("LRU", "LFU", "top by count")
-goals = []
-
-
-def goal(name, value, operator, limit):
-    met = {"<": value < limit, "<=": value <= limit, ">=": value >= limit}[operator]
-    goals.append((f"goal {name} {value} {operator} {limit} {'met' if met else 'missed'}", met))
 
 
 def web_like(numbers):
@@ -194,9 +192,7 @@ def main():
         for name, path in named:
             compare(warmer, name, path, folder, available)
     print()
-    for line, _ in goals:
-        print(line)
-    sys.exit(0 if all(met for _, met in goals) else 1)
+    finish()
 
 
 main()

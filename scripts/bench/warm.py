@@ -3,7 +3,6 @@
 
 Uses servers of its own on free ports: PostgreSQL 15 or later and Redis from PATH or Debian's folders.
 """
-import json
 import os
 import pathlib
 import shutil
@@ -11,18 +10,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import daemon
 from servers import free_port, program, servers
+from warming import copied, imported, warmed
 
 ROUNDS = 5
-# The columns that cells are made from: what `warmer once` reads of stores without order lines.
-COLUMNS = ("order_id, store_id, ordered_at, channel, store_code, barcode, product_name, category1, quantity, list_price, "
-           "paid_price, cost, gross_profit, platform_fee, rebate, delivery_cost, user_delivery_fee, delivery_discount, "
-           "packaging_fee, full_reduction, product_discount, voucher, voucher_share, gift, other_discount, "
-           "new_customer_discount, distance_m, stock")
 
 
 def main():
@@ -39,28 +33,14 @@ def main():
 def run(warmer, gateway, orders, folder, psql, url, redis_port, soak_minutes):
     redis_cli = [program("redis-cli"), "-p", str(redis_port)]
     environment = {**os.environ, "HOTSHELF_POSTGRES_URL": url, "HOTSHELF_REDIS_URL": f"redis://127.0.0.1:{redis_port}"}
-    print("importing …", flush=True)
-    subprocess.run([warmer, "import", orders, "--into", "postgres", "--mapping", "canonical"], check=True,
-                   env=environment, stdout=subprocess.DEVNULL)
-    subprocess.run([*psql, "-c", "VACUUM ANALYZE orders"], check=True)
-    lines = int(subprocess.run([*psql, "-c", "SELECT count(*) FROM orders"], check=True, capture_output=True,
-                               text=True).stdout)
+    lines = imported(warmer, orders, psql, environment)
     copies, warmings, report = [], [], None
     for number in range(ROUNDS + 1):
-        start = time.perf_counter()
-        with open("/dev/null", "wb") as nothing:
-            subprocess.run([*psql, "-c", f"COPY (SELECT {COLUMNS} FROM orders) TO STDOUT (FORMAT binary)"], check=True,
-                           stdout=nothing)
-        copied = time.perf_counter() - start
-        subprocess.run([*redis_cli, "flushall"], check=True, capture_output=True)
-        start = time.perf_counter()
-        done = subprocess.run([warmer, "once", "--output", "json"], check=True, env=environment, capture_output=True,
-                              text=True)
-        warmed = time.perf_counter() - start
-        report = json.loads(done.stdout.splitlines()[-1])
+        copy = copied(psql)
+        seconds, report = warmed(warmer, environment, redis_cli)
         if number:  # the first round warms up
-            copies.append(copied)
-            warmings.append(warmed)
+            copies.append(copy)
+            warmings.append(seconds)
     # The largest child is psql, the importing warmer or the warming one; run once more alone in a child of its own.
     peak = int(subprocess.run([sys.executable, "-c",
                                "import resource,subprocess,sys; subprocess.run(sys.argv[1:],check=True,"
