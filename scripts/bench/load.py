@@ -19,6 +19,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+from goals import finish, goal
 from servers import children, free_port, program, wait
 
 USERS, THINK_MS, SECONDS = 50, 25, 12
@@ -52,12 +53,6 @@ function done(summary, latency)
     latency:percentile(50), latency:percentile(90), latency:percentile(99)))
 end
 """
-goals = []
-
-
-def goal(name, value, operator, limit):
-    met = {"<=": value <= limit, ">=": value >= limit}[operator]
-    goals.append((f"goal {name} {value} {operator} {limit} {'met' if met else 'missed'}", met))
 
 
 def wrk(url, script, think=THINK_MS, seconds=SECONDS):
@@ -189,9 +184,7 @@ def main():
         nginx.wait(60)
         shutil.rmtree(folder, ignore_errors=True)
     print()
-    for line, _ in goals:
-        print(line)
-    sys.exit(0 if all(met for _, met in goals) else 1)
+    finish()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+from goals import finish, goal
 from servers import free_port, program, servers, wait
 
 STORES, DAYS, LINES = 100, 60, 30_000
@@ -26,12 +27,6 @@ LOADS = [("30 users", 30, "5s", 50), ("50 users", 50, "5s", 50), ("100 users", 1
          ("200 users who hurry", 200, "1s", 200)]
 SECURE = ("200 users who hurry, tokens, TLS, HTTP/2", 200, "1s", 200)
 REPORTS = "docs/load-reports.md"
-goals = []
-
-
-def goal(name, value, operator, limit):
-    met = {"<=": value <= limit, ">=": value >= limit}[operator]
-    goals.append((f"goal {name} {value} {operator} {limit} {'met' if met else 'missed'}", met))
 
 
 def start(command, log, environment, stack):
@@ -196,9 +191,7 @@ def main():
     if args.write:
         pathlib.Path(REPORTS).write_text(document(rows, reports), encoding="utf-8")
         print(f"{REPORTS} is written\n")
-    for line, _ in goals:
-        print(line)
-    sys.exit(0 if all(met for _, met in goals) else 1)
+    finish()
 
 
 if __name__ == "__main__":
