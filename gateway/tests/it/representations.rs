@@ -295,5 +295,9 @@ async fn a_ready_response_of_before_a_new_day_is_not_sent_after_its_begin() {
         .await;
     let after = conditional().await;
     assert_eq!(after.json()["data"], before.json()["data"]);
-    assert_ne!((after.header("etag"), after.json()["meta"]["as_of"].as_str()), (tag, Some(LAST_DAY)));
+    assert_eq!(
+        (after.header("x-cache"), after.json()["meta"]["as_of"].as_str()),
+        ("l2-compose", Some("2026-03-12"))
+    );
+    assert_ne!(after.header("etag"), tag);
 }
