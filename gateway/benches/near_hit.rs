@@ -39,7 +39,7 @@ async fn app(settings: &Settings) -> App {
         let stores = Some([format!("{number}")].into());
         let query = Ask { stores, ..Ask::default_for(Document::Overview) }.resolve(&directory).unwrap();
         let answer = StoredAnswer { json: format!("\"{}\"", "x".repeat(460)) };
-        let stamp = Stamp { now, as_of: None, version: DataVersion::default() };
+        let stamp = Stamp { now, as_of: query.as_of, version: DataVersion::default() };
         writes.push(levels.write_ready(&query, &answer, &stamp).unwrap());
     }
     levels.cache().transact(writes).await.unwrap();

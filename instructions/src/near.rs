@@ -77,7 +77,7 @@ async fn app(settings: &Settings) -> App {
     let mut writes = levels.write_directory(&shop.directory, now).unwrap();
     let query = shop.query(Document::Overview, 3);
     let answer = StoredAnswer { json: format!("\"{}\"", "x".repeat(2000)) };
-    let stamp = Stamp { now, as_of: None, version: DataVersion::default() };
+    let stamp = Stamp { now, as_of: query.as_of, version: DataVersion::default() };
     writes.push(levels.write_ready(&query, &answer, &stamp).unwrap());
     levels.cache().transact(writes).await.unwrap();
     let source = Source::Postgres(PostgresSource::new(&settings.postgres).unwrap());
