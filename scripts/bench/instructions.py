@@ -8,7 +8,6 @@ import argparse
 import concurrent.futures
 import os
 import pathlib
-import platform
 import re
 import shutil
 import subprocess
@@ -58,14 +57,11 @@ def recorded():
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="scripts/bench-instructions", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="scripts/bench-instructions", description=__doc__.split(";")[0] + ".")
     parser.add_argument("program", help=argparse.SUPPRESS)
     parser.add_argument("paths", nargs="*", metavar="PATH", help="count only these (default: all)")
     parser.add_argument("--renew", action="store_true", help=f"write what is counted into {RECORDED.relative_to(ROOT)}")
     arguments = parser.parse_args()
-    if platform.machine() != "x86_64":
-        print(f"left out: what is recorded are instructions of x86-64, this is {platform.machine()}")
-        return
     program = os.path.abspath(arguments.program)
     known = paths(program)
     for name in arguments.paths:
