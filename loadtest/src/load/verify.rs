@@ -24,15 +24,18 @@ pub struct Verifier {
     state: Mutex<State>,
 }
 
+/// What there is one document of: path, data version and last data day, which moves without the data of a range that was
+/// named.
+type Identity = (Arc<str>, Arc<str>, Option<Day>);
+
 #[derive(Debug, Default)]
 struct State {
     /// By the hash of a body as it came: what it says. Most answers come again and again; each is read once.
     bodies: HashMap<(u128, &'static str), Facts>,
     /// By gateway and path: the newest day that an answer had.
     newest: HashMap<(usize, Arc<str>), Day>,
-    /// By path, data version and last data day, which moves without the data of a range that was named: the hash of the
-    /// document, and whose it was.
-    documents: HashMap<(Arc<str>, Arc<str>, Option<Day>), (u128, usize)>,
+    /// The hash of each document, and whose it was.
+    documents: HashMap<Identity, (u128, usize)>,
 }
 
 /// What a body says.
