@@ -153,7 +153,6 @@ pub struct GatewayReport {
     /// Its address.
     pub gateway: String,
     /// What it was asked, and how it answered.
-    #[serde(flatten)]
     pub part: PartReport,
 }
 
