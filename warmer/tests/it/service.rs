@@ -11,7 +11,6 @@ use serde_json::Value;
 use shared::config::AdminSettings;
 use shared::runtime::admin::AdminListener;
 use testkit::wait_until;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use warmer::admin::Pages;
 use warmer::daemon::{self, Progress};
@@ -204,7 +203,7 @@ fn a_loop_that_hangs_is_found() {
     };
     let _listener = AdminListener::start(
         &settings,
-        Arc::new(Pages::new(Arc::clone(&reporter), limit, Handle::current())),
+        Arc::new(Pages::new(Arc::clone(&reporter), limit, runtime.handle().clone())),
     )
     .unwrap();
     let daemon = {
