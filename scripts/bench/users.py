@@ -21,7 +21,7 @@ from goals import finish, goal
 from servers import free_port, program, servers, wait
 
 STORES, DAYS, LINES = 100, 60, 30_000
-WARM_UP = 60
+WARM_UP = 120
 # Name, users, time to think, highest p99 in milliseconds: a tenth of the old goals of 500 ms, 1 s and 2 s.
 LOADS = [("30 users", 30, "5s", 50), ("50 users", 50, "5s", 50), ("100 users", 100, "5s", 100), ("200 users", 200, "5s", 200),
          ("200 users who hurry", 200, "1s", 200)]
@@ -47,6 +47,16 @@ def ready(port):
         client.request("GET", "/readyz")
         return client.getresponse().status == 200
     return False
+
+
+def cycles(port):
+    """Cycles that the warmer has ended."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        client.request("GET", "/metrics")
+        found = re.search(r"^hotshelf_warmer_cycles_total (\d+)$", client.getresponse().read().decode(), re.M)
+        return int(found.group(1)) if found else 0
+    return 0
 
 
 class Bench:
@@ -81,9 +91,7 @@ class Bench:
                               capture_output=True, text=True)
         made = json.loads(made.stdout)
         self.token = made["token"]
-        subprocess.run([program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", f"{self.folder}/key.pem",
-                        "-out", f"{self.folder}/cert.pem"], check=True, capture_output=True)
+        self.certificate()
         secure = self.write("secure.toml", f'[gateway]\nlisten = "127.0.0.1:{self.secure_port}"\nadmin_listen = ""\n[access_log]\n'
                                            f'path = "{secure_log}"\n[tls]\ncertificate = "{self.folder}/cert.pem"\n'
                                            f'key = "{self.folder}/key.pem"\n[[access.tokens]]\nname = "bench"\n'
@@ -93,11 +101,22 @@ class Bench:
             command = [f"{self.bin}/{name}", *(["run"] if name == "warmer" else []), "--config", settings]
             start(command, f"{settings}.log", self.environment, self.stack)
         wait(lambda: ready(self.port), f"the gateway, see {self.folder}/gateway.toml.log")
-        wait(lambda: ready(self.warmer_port), f"a warm shelf, see {self.folder}/warmer.toml.log", 600)
+        wait(lambda: cycles(self.warmer_port) > 0, f"the warmer's first cycle, see {self.folder}/warmer.toml.log", 600)
+
+    def certificate(self):
+        """An authority, and a certificate of it for the gateway."""
+        def openssl(*arguments):
+            subprocess.run([program("openssl"), *arguments], check=True, capture_output=True, cwd=self.folder, timeout=60)
+
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        openssl("req", "-x509", *key, "-days", "2", "-subj", "/CN=bench", "-keyout", "ca-key.pem", "-out", "ca.pem")
+        openssl("req", *key, "-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "request.pem")
+        names = self.write("names", "subjectAltName=DNS:localhost\n")
+        openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-days", "2", "-extfile", names, "-out", "cert.pem")
 
     def load(self, name, users, think, seconds, seed, out, secure=False, expect=None):
         """The report of a load, its JSON and its text."""
-        where = ["--url", f"https://localhost:{self.secure_port}", "--ca", f"{self.folder}/cert.pem", "--http", "2"] if secure else \
+        where = ["--url", f"https://localhost:{self.secure_port}", "--ca", f"{self.folder}/ca.pem", "--http", "2"] if secure else \
             ["--url", f"http://127.0.0.1:{self.port}"]
         told = ["loadtest", "run", "--users", str(users), "--think", think, "--ramp", "10s", "--duration", f"{seconds}s", "--seed", str(seed)]
         command = [f"{self.bin}/{told[0]}", *told[1:], *where, "--json", f"{out}.json", "--html", f"{out}.html"]
@@ -110,7 +129,7 @@ class Bench:
             sys.exit(f"error: {name}: loadtest ended with {done.returncode}: {done.stderr[-1000:]}")
         report = json.loads(pathlib.Path(f"{out}.json").read_text(encoding="utf-8"))
         if secure:
-            told += ["--url", "https://…", "--ca", "cert.pem", "--http", "2"]
+            told += ["--url", "https://…", "--ca", "ca.pem", "--http", "2"]
         return report, done.stdout, " ".join(told)
 
 

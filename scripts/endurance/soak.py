@@ -32,6 +32,7 @@ LONG = Shape(stores=20, days=70, lines=4200, users=24, think="1s", interval="30s
              check_questions=80, sample_s=5, rotate_s=40, changes=3, new_day_s=600)
 # From that many minutes on memory is judged: shorter ones are all warm-up.
 LONG_MINUTES = 20
+SAMPLES = pathlib.Path("target/soak/samples.json")
 # Seconds of load without trouble at the end.
 QUIET_S = 8
 REST = 100
@@ -326,6 +327,7 @@ def main():
             soak = Soak(Stage(wanted.bin.absolute(), folder, postgres, redis, shape), wanted.minutes, shape, wanted.seed, wanted.only)
             try:
                 soak.run()
+                keep(soak)
                 report = soak.judge()
             finally:
                 soak.end()
@@ -341,6 +343,13 @@ def main():
             shutil.rmtree(folder, ignore_errors=True)
     print(f"{time.monotonic() - began:.0f} s")
     return 1 if failed else 0
+
+
+def keep(soak):
+    """What was sampled, for whoever wants to see how it came to the figures."""
+    SAMPLES.parent.mkdir(parents=True, exist_ok=True)
+    troubles = [{"name": trouble.name, "begin": trouble.begin, "end": trouble.end} for trouble in soak.troubles]
+    SAMPLES.write_text(json.dumps({"begin": soak.begin, "samples": soak.sampler.rows, "troubles": troubles}))
 
 
 def soak_page(report, command, shape, soak):

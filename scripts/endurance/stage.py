@@ -33,7 +33,7 @@ known_bytes = "256KiB"
 [access_log]
 path = "{log}"
 instance = "{name}"
-max_size = "1MiB"
+max_size = "128KiB"
 max_age = "1m"
 keep = 5
 """
