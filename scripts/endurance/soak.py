@@ -29,7 +29,7 @@ Shape = collections.namedtuple("Shape", "stores days lines users think interval 
 SHORT = Shape(stores=6, days=40, lines=400, users=6, think="1s", interval="10s", rank="3s", pause=(1, 3), check_s=50, check_questions=25,
               sample_s=2, rotate_s=15, changes=2, new_day_s=45)
 LONG = Shape(stores=20, days=70, lines=4200, users=24, think="1s", interval="30s", rank="5s", pause=(5, 20), check_s=240,
-             check_questions=80, sample_s=5, rotate_s=40, changes=3, new_day_s=600)
+             check_questions=80, sample_s=5, rotate_s=150, changes=3, new_day_s=600)
 # From that many minutes on memory is judged: shorter ones are all warm-up.
 LONG_MINUTES = 20
 SAMPLES = pathlib.Path("target/soak/samples.json")

@@ -16,7 +16,8 @@ REDIS_SETTINGS = ["--maxmemory", "512mb", "--maxmemory-policy", "allkeys-lru", "
 POSTGRES_SETTINGS = ["max_connections=40"]
 CAP = 4
 # What is kept in memory has small bounds, so that it is full soon and further growth is a leak. Files of the access log are rotated
-# by the gateways each minute at least, beside what an operator's logrotate does (faults.py).
+# by the gateways each minute at least, beside what an operator's logrotate does (`Rotations`), which the long form has
+# more rarely: so both have as many files as they keep within some minutes.
 GATEWAY = """
 [redis]
 url = "redis://127.0.0.1:{redis}"
@@ -33,9 +34,9 @@ known_bytes = "256KiB"
 [access_log]
 path = "{log}"
 instance = "{name}"
-max_size = "128KiB"
+max_size = "1MiB"
 max_age = "1m"
-keep = 5
+keep = 2
 """
 TOKEN = """
 [[access.tokens]]
