@@ -17,13 +17,14 @@ use loadtest::load::scenario::{Scenario, Sessions};
 use loadtest::load::world::World;
 use loadtest::way::{Encoding, Format, Http, Way};
 use shared::cache::Levels;
-use shared::config::{Settings, TlsSettings};
+use shared::config::Settings;
 use shared::runtime::ComputePool;
 use shared::source::Source;
 use testkit::{Authority, PostgresServer, RedisServer, wait_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::fixture::{self, Gateway};
+use crate::tls;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const LENGTH: Duration = Duration::from_secs(2);
@@ -90,12 +91,7 @@ async fn users_with_tokens_over_tls_are_answered_by_both_gateways_alike() {
     let (_redis, source, levels) = warm_servers().await;
     let authority = Authority::new();
     let own = authority.issue("gateway", &["localhost"]);
-    let tls = TlsSettings {
-        certificate: Some(own.certificate),
-        key: Some(own.key),
-        client_ca: None,
-        handshake_timeout: LIMIT,
-    };
+    let tls = tls::settings(&own);
     let mut settings = settings();
     settings.access.tokens = vec![fixture::operator()];
     let mut running = Vec::new();

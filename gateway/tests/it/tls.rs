@@ -26,7 +26,8 @@ use crate::process::Process;
 const LIMIT: Duration = Duration::from_secs(60);
 const LIVEZ: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
-fn settings(own: &Certificate) -> TlsSettings {
+/// With this certificate, for any client.
+pub(crate) fn settings(own: &Certificate) -> TlsSettings {
     TlsSettings {
         certificate: Some(own.certificate.clone()),
         key: Some(own.key.clone()),

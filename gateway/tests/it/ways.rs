@@ -16,7 +16,6 @@ use loadtest::way::{Format, Way};
 use loadtest::ways::{WaysReport, check_ways};
 use shared::answers::parameters::{self, Asked, Route};
 use shared::cache::{Levels, Write};
-use shared::config::TlsSettings;
 use shared::model::{Ask, ChannelFilter, Directory, Document};
 use shared::source::Source;
 use testkit::{Authority, PostgresServer, RedisServer, wait_until};
@@ -28,6 +27,7 @@ use warmer::warming::Warming;
 use crate::client::encoded;
 use crate::fixture::{self, Gateway, LAST_DAY, STORES};
 use crate::same_bytes::{asks, url};
+use crate::tls;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -233,12 +233,7 @@ async fn every_way_gives_the_same_answers_on_every_rung() {
 async fn every_way_over_tls() {
     let authority = Authority::new();
     let own = authority.issue("gateway", &["localhost"]);
-    let tls = TlsSettings {
-        certificate: Some(own.certificate),
-        key: Some(own.key),
-        client_ca: None,
-        handshake_timeout: LIMIT,
-    };
+    let tls = tls::settings(&own);
     let (source, levels) = (fixture::files().await, fixture::levels(fixture::memory()));
     fixture::warm(&source, &levels).await;
     let app_settings = fixture::settings();
