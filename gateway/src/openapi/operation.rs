@@ -164,7 +164,11 @@ pub(super) fn problems(schema: &Value) -> Value {
 
 /// Headers of a document's answer: name, description, pattern.
 const HEADERS: [(&str, &str, &str); 9] = [
-    ("ETag", "Changes with the data, the question and the representation", "^\"[0-9a-f]{32}\"$"),
+    (
+        "ETag",
+        "Changes with the data, their last day, the question and the representation",
+        "^\"[0-9a-f]{32}\"$",
+    ),
     ("Last-Modified", "When it was computed", ""),
     ("Age", "Seconds since its data were last confirmed to be current", "^[0-9]+$"),
     ("Cache-Control", "How long it may be used", "^private, "),
