@@ -1,5 +1,7 @@
 //! HTTP to a gateway, in one way of asking: bounded in time and size.
 
+mod wire;
+
 use std::borrow::Cow;
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -22,6 +24,11 @@ use shared::tls;
 
 use crate::way::{Format, Http, Way};
 
+pub use wire::Span;
+use wire::{TimedConnector, Wire};
+
+type Connector = TimedConnector<HttpsConnector<HttpConnector>>;
+
 /// Largest answer that is read, as it comes and inflated.
 const MAX_BODY: usize = 256 << 20;
 
@@ -41,8 +48,8 @@ pub struct GatewaySettings {
 /// A gateway that is asked in one way.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    connector: HttpsConnector<HttpConnector>,
+    client: Client<Connector, Full<Bytes>>,
+    connector: Connector,
     base: String,
     token: Option<HeaderValue>,
     timeout: Duration,
@@ -64,6 +71,8 @@ pub struct Answer {
     pub encoding: Option<String>,
     /// Body as it came.
     pub body: Bytes,
+    /// When it was asked for and came, as its connection saw it; none where that has several requests at a time.
+    pub span: Option<Span>,
 }
 
 /// A body that cannot be read.
@@ -143,23 +152,17 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// The connector of a version of HTTP, over TLS for https.
-fn connector(
-    https: bool,
-    http: Http,
-    settings: &GatewaySettings,
-) -> anyhow::Result<HttpsConnector<HttpConnector>> {
+fn connector(https: bool, http: Http, settings: &GatewaySettings) -> anyhow::Result<Connector> {
     if let Some(ca) = &settings.ca {
         // Named as the command line does, where it cannot be used.
         tls::authorities("--ca", ca)?;
     }
-    tls::connector(https, settings.ca.as_deref(), http == Http::Two, settings.timeout)
-        .context("give the gateway's authority with --ca FILE")
+    let connector = tls::connector(https, settings.ca.as_deref(), http == Http::Two, settings.timeout)
+        .context("give the gateway's authority with --ca FILE")?;
+    Ok(TimedConnector::new(connector, http == Http::One))
 }
 
-fn client(
-    connector: &HttpsConnector<HttpConnector>,
-    way: Way,
-) -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+fn client(connector: &Connector, way: Way) -> Client<Connector, Full<Bytes>> {
     Client::builder(TokioExecutor::new()).http2_only(way.http == Http::Two).build(connector.clone())
 }
 
@@ -315,6 +318,7 @@ impl Gateway {
             content_type: header(CONTENT_TYPE),
             encoding: header(CONTENT_ENCODING),
             body,
+            span: head.extensions.get().and_then(Wire::span),
         };
         Ok((answer, retry_after))
     }

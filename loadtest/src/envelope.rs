@@ -109,6 +109,7 @@ mod tests {
             content_type: Some(content_type.to_owned()),
             encoding: gzip.then(|| "gzip".to_owned()),
             body: Bytes::from(body),
+            span: None,
         }
     }
 

@@ -83,7 +83,7 @@ pub async fn run(
             Ok(slot) => {
                 let shooter = shooter.clone();
                 in_flight.spawn(async move {
-                    shooter.shoot(&ask, due).await;
+                    shooter.shoot(&ask, Some(due)).await;
                     drop(slot);
                 });
             }

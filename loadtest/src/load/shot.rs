@@ -58,16 +58,19 @@ impl Shooter {
         Self { gateway: self.gateway.another(), ..self.clone() }
     }
 
-    /// Asks, and counts from when it was due. Returns whether there is somebody to ask.
-    pub async fn shoot(&self, ask: &Ask, due: Instant) -> bool {
+    /// Asks, and counts from when it was due; from when it is sent, if it is due now. Returns whether there is somebody to ask.
+    pub async fn shoot(&self, ask: &Ask, due: Option<Instant>) -> bool {
         let newest = self.verifier.newest(self.number, ask);
         self.recorder.sent();
-        let sent = Instant::now();
+        let begun = Instant::now();
         let answer = match &ask.wish {
             None => self.gateway.get_once(&ask.path).await,
             Some(wish) => self.gateway.post_once(&ask.path, wish.clone()).await,
         };
         let ended = Instant::now();
+        let span = answer.as_ref().ok().and_then(|answer| answer.span);
+        let sent = span.and_then(|span| span.written).unwrap_or(begun);
+        let ended = span.map_or(ended, |span| span.read);
         let reached = !answer.as_ref().is_err_and(RequestError::is_unreachable);
         let (outcome, bytes) = answer.as_ref().map_or((None, 0), |answer| {
             (answer.x_cache.as_deref().map(Outcome::from_header), answer.body.len() as u64)
@@ -76,7 +79,7 @@ impl Shooter {
         self.recorder.add(Sample {
             kind: ask.kind,
             gateway: self.number,
-            due,
+            due: due.unwrap_or(sent),
             sent,
             ended,
             outcome,
@@ -88,7 +91,7 @@ impl Shooter {
 
     /// As [`Self::shoot`] with a request that is due now; waits after one that found no connection.
     pub async fn shoot_now(&self, ask: &Ask) {
-        if !self.shoot(ask, Instant::now()).await {
+        if !self.shoot(ask, None).await {
             tokio::time::sleep(AFTER_NO_CONNECTION).await;
         }
     }

@@ -193,6 +193,7 @@ mod tests {
             content_type: Some("application/json".to_owned()),
             encoding: gzip.then(|| "gzip".to_owned()),
             body: Bytes::from(body),
+            span: None,
         }
     }
 

@@ -14,7 +14,7 @@ use loadtest::load::open::Rate;
 use loadtest::load::report::Report;
 use loadtest::load::run::{Load, Pattern, run};
 use loadtest::load::scenario::Sessions;
-use loadtest::way::Way;
+use loadtest::way::{Http, Way};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -128,6 +128,22 @@ async fn latencies_add_up_to_the_time_that_users_waited() {
     // The histogram's three digits.
     let per_second = report.totals.requests as f64 / report.seconds;
     assert!((report.totals.per_second / per_second - 1.0).abs() < 0.01);
+}
+
+#[tokio::test]
+async fn a_connection_tells_when_it_was_asked_and_answered() {
+    let url = format!("http://{}", start(|_| ok()).await);
+    let gateway = Gateway::new(&at(&url), Way::default()).unwrap();
+    let first = gateway.get_once("/").await.unwrap().span.unwrap();
+    assert_eq!(first.written, None, "it waited for its connection");
+    let before = Instant::now();
+    let second = gateway.get_once("/").await.unwrap().span.unwrap();
+    let written = second.written.unwrap();
+    assert!(first.read <= before && before <= written && written <= second.read, "{first:?} {second:?}");
+
+    // Several at a time: no time of the connection is that of one request.
+    let two = Gateway::new(&at(&url), Way { http: Http::Two, ..Way::default() }).unwrap();
+    assert_eq!(two.get_once("/").await.unwrap().span, None);
 }
 
 fn gateway(request: &Request<Incoming>) -> Response<Full<Bytes>> {
