@@ -1,24 +1,14 @@
 //! The program itself: what its service manager and its admin listener hear.
 
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use testkit::wait_until;
+use testkit::{KilledOnDrop, wait_until};
 
 use crate::client;
 
 const LIMIT: Duration = Duration::from_secs(120);
-
-/// A child that does not outlive its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn free_port() -> u16 {
     std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
@@ -43,7 +33,7 @@ async fn without_servers_it_starts_tells_so_and_stops_when_asked() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut child = Running(child);
+    let mut child = KilledOnDrop(child);
 
     let mut heard = String::new();
     let mut hear = |what: &str| {
@@ -70,11 +60,5 @@ async fn without_servers_it_starts_tells_so_and_stops_when_asked() {
 
     assert!(Command::new("kill").arg(child.0.id().to_string()).status().unwrap().success());
     wait_until("STOPPING", LIMIT, async || hear("STOPPING=1")).await;
-    let mut ended = None;
-    wait_until("the end", LIMIT, async || {
-        ended = child.0.try_wait().unwrap();
-        ended.is_some()
-    })
-    .await;
-    assert_eq!(ended.unwrap().code(), Some(0));
+    assert_eq!(child.ended().await, Some(0));
 }

@@ -6,7 +6,7 @@ mod once;
 mod tell;
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use shared::cache::{Cache, Fence, Levels, Patience, Read, RedisCache};
@@ -14,7 +14,7 @@ use shared::config::Settings;
 use shared::keys::{Keys, Slot};
 use shared::source::postgres::SCHEMA;
 use tempfile::TempDir;
-use testkit::{PostgresServer, RedisServer, wait_until};
+use testkit::{KilledOnDrop, PostgresServer, RedisServer, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const PREFIX: &str = "op:1:";
@@ -34,16 +34,6 @@ struct Place {
     redis: RedisCache,
     cache: Cache,
     levels: Levels,
-}
-
-/// A warmer that runs, until it is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl Place {
@@ -105,10 +95,10 @@ impl Place {
     }
 
     /// A daemon that has warmed everything.
-    async fn daemon(&self) -> Running {
+    async fn daemon(&self) -> KilledOnDrop {
         let log = std::fs::File::create(self.folder.path().join("daemon.log")).unwrap();
         let mut command = self.command(&["run"]);
-        let running = Running(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        let running = KilledOnDrop(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
         wait_until("the first cycle", PATIENCE, async || self.daemon_log().contains("cycle ended")).await;
         running
     }

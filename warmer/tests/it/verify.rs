@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 use shared::runtime::now_ms;
-use testkit::{PostgresServer, RedisServer, postgres_client, wait_until};
+use testkit::{KilledOnDrop, PostgresServer, RedisServer, postgres_client, wait_until};
 
 use crate::setup::{Folder, Told, warmer};
 
@@ -21,16 +21,6 @@ const LEASE_EXISTS: &str = "EXISTS hs:1:{warmer}:lease";
 /// What a busy or small machine may make a warning of.
 const OF_THE_MACHINE: [&str; 3] = ["host.memory", "host.state", "redis.latency"];
 
-/// Killed when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Servers that `warmer setup` made ready, settings, and a warmer that runs.
 struct Place {
     folder: Folder,
@@ -38,7 +28,7 @@ struct Place {
     postgres: PostgresServer,
     database: String,
     owner: tokio_postgres::Client,
-    running: Option<Running>,
+    running: Option<KilledOnDrop>,
 }
 
 impl Place {
@@ -86,7 +76,7 @@ impl Place {
         daemon.args(["run", "--config", &self.folder.text("warmer.toml")]);
         daemon.env_remove("NOTIFY_SOCKET").stdin(Stdio::null()).stdout(Stdio::null());
         let log = File::create(self.folder.path("warmer.log")).unwrap();
-        self.running = Some(Running(daemon.stderr(log).spawn().unwrap()));
+        self.running = Some(KilledOnDrop(daemon.stderr(log).spawn().unwrap()));
         self.warm().await;
     }
 

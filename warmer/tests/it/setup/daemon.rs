@@ -1,10 +1,10 @@
 //! A warmer as the users that `warmer setup` made: they may do all that it does.
 
 use std::fs::File;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use testkit::{PostgresServer, RedisServer, postgres_client, wait_until};
+use testkit::{KilledOnDrop, PostgresServer, RedisServer, postgres_client, wait_until};
 
 use super::{Folder, warmer};
 
@@ -12,16 +12,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ROWS: &str = "INSERT INTO orders (order_id, store_id, ordered_at, product_name, paid_price) \
      SELECT 'o' || n, 's' || s, timestamp '2026-03-01 10:00' + d * interval '1 day', 'p', 8 \
      FROM generate_series(1, 3) s, generate_series(0, 9) d, generate_series(1, 4) n";
-
-/// Killed when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn these_users_may_do_all_that_a_warmer_does() {
@@ -56,7 +46,7 @@ async fn these_users_may_do_all_that_a_warmer_does() {
     let mut daemon = Command::new(env!("CARGO_BIN_EXE_warmer"));
     daemon.args(["run", "--config", &config]).env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
     let log = File::create(folder.path("log")).unwrap();
-    let _running = Running(daemon.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    let _running = KilledOnDrop(daemon.stdout(Stdio::null()).stderr(log).spawn().unwrap());
     let counts = async || {
         let told = run(&["status", "--output", "json"]).await;
         if told.code == 0 { told.json()["warmers"][0]["counts"].clone() } else { serde_json::Value::Null }
