@@ -20,20 +20,14 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from goals import finish, goal
+from nginx import write_settings
 from servers import children, free_port, program, wait
 
 USERS, THINK_MS, SECONDS = 50, 25, 12
 SHOWN = (50, 90, 99)
 PERIOD, STALL, STALL_RATE, STALL_SECONDS = 10, 1, 200, 30
-NGINX = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
-load_module /usr/lib/nginx/modules/ndk_http_module.so;
-load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off; tcp_nodelay on; keepalive_requests 10000000; default_type application/json;
-  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+HTTP = """
+  access_log off;
   server {{
     listen 127.0.0.1:{port} backlog=4096;
     location /constant {{ return 200 '{body}'; }}
@@ -42,7 +36,6 @@ http {{
       ngx.print('{body}')
     }} }}
   }}
-}}
 """
 # As the users of loadtest think: exponentially, and nobody longer than five times the mean.
 SCRIPT = """
@@ -165,8 +158,8 @@ def main():
     port = free_port()
     # As long as a usual answer, compressed.
     body = json.dumps({"data": "x" * 1_200, "meta": {}})
-    pathlib.Path(folder, "nginx.conf").write_text(NGINX.format(folder=folder, port=port, body=body), encoding="ascii")
-    nginx = subprocess.Popen([program("nginx"), "-c", f"{folder}/nginx.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    settings = write_settings(folder, 1, HTTP.format(port=port, body=body))
+    nginx = subprocess.Popen([program("nginx"), "-c", settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
         wait(lambda: answers(port), f"nginx, see {folder}/nginx.log", 20)

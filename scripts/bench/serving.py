@@ -19,6 +19,7 @@ import sys
 import time
 
 import questions
+from nginx import write_settings
 from servers import free_port, program, wait
 
 STORES = [str(1001 + number) for number in range(100)]
@@ -63,25 +64,16 @@ function done(summary, latency)
     latency:percentile(50), latency:percentile(99), latency.max, summary.bytes))
 end
 """
-NGINX = """
-daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
-load_module /usr/lib/nginx/modules/ndk_http_module.so;
-load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;
-events {{ worker_connections 8192; }}
-http {{
+HTTP = """
   access_log {folder}/nginx-access.log combined buffer=64k;
-  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-  sendfile on; tcp_nodelay on; keepalive_requests 10000000; open_file_cache max=1000;
-  lua_package_path "/usr/share/lua/5.1/?.lua;;";
+  sendfile on; open_file_cache max=1000;
   server {{
     listen 127.0.0.1:{static} reuseport backlog=4096;
-    default_type application/json; root {folder}/static;
+    root {folder}/static;
     location / {{ try_files /body =404; add_header Content-Encoding gzip; }}
   }}
   server {{
     listen 127.0.0.1:{lua} reuseport backlog=4096;
-    default_type application/json;
     location /q/ {{ content_by_lua_block {{
       local redis = require("nginx.redis"):new()
       redis:set_timeout(1000)
@@ -93,7 +85,6 @@ http {{
       ngx.print(body)
     }} }}
   }}
-}}
 """
 PLAIN, ALIKE = "bare hyper, body alone", "bare hyper, same answer"
 WEBDIS, LUA, STATIC = "webdis", "nginx + Lua + Redis", "nginx, static file"
@@ -248,13 +239,12 @@ def targets(bench, folder, shop, stack):
     alike = constant(bench, folder, "alike", own, stack)
     plain = constant(bench, folder, "plain", ["content-type: application/json"], stack)
     static, lua, webdis = free_port(), free_port(), free_port()
-    pathlib.Path(folder, "nginx.conf").write_text(
-        NGINX.format(folder=folder, static=static, lua=lua, redis=shop.redis_port), encoding="ascii")
+    settings = write_settings(folder, 2, HTTP.format(folder=folder, static=static, lua=lua, redis=shop.redis_port))
     pathlib.Path(folder, "webdis.json").write_text(json.dumps({
         "redis_host": "127.0.0.1", "redis_port": shop.redis_port, "http_host": "127.0.0.1", "http_port": webdis, "threads": 2,
         "pool_size": 10, "daemonize": False, "database": 0, "logfile": f"{folder}/webdis.log", "verbosity": 0,
         "acl": [{"enabled": ["GET"]}]}), encoding="ascii")
-    stack.callback(Server([program("nginx"), "-c", f"{folder}/nginx.conf"], static, folder, "nginx-out").stop)
+    stack.callback(Server([program("nginx"), "-c", settings], static, folder, "nginx-out").stop)
     stack.callback(Server([program("webdis"), f"{folder}/webdis.json"], webdis, folder, "webdis-out").stop)
     of_gateway = requests(folder, shop, "gateway", shop.paths.__getitem__)
     of_redis = requests(folder, shop, "keys", lambda number: f"/q/{number}")
