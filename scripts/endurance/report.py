@@ -45,10 +45,16 @@ class Report:
                 print()
 
     def markdown(self, heading, command):
-        lines, goals = [f"# {heading}", "", f"Made by `{command}`; what is changed here is lost.", ""], []
+        lines, before = [f"# {heading}", "", f"Made by `{command}`; what is changed here is lost.", ""], None
         for kind, what in self.parts:
+            if kind == "goal" != before:
+                lines += ["| goal | value | limit | |", "|---|---|---|---|"]
+            elif before == "goal" != kind:
+                lines.append("")
+            before = kind
             if kind == "goal":
-                goals.append(what)
+                name, value, how, limit, met = what
+                lines.append(f"| {name} | {value} | {how} {limit} | {met} |")
             elif kind == "title":
                 lines += [f"## {what}", ""]
             elif kind == "text":
@@ -57,8 +63,6 @@ class Report:
                 (heads,), rows = what
                 lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
                 lines += ["| " + " | ".join(value.replace("|", "\\|") for value in row) + " |" for row in rows] + [""]
-        lines += ["## Goals", "", "| goal | value | limit | |", "|---|---|---|---|"]
-        lines += [f"| {name} | {value} | {how} {limit} | {met} |" for name, value, how, limit, met in goals]
         return "\n".join(lines) + "\n"
 
 
