@@ -7,9 +7,11 @@ mod load_text;
 mod replay;
 mod report;
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -17,6 +19,7 @@ use serde::Serialize;
 use shared::config::process_environment;
 use shared::model::Day;
 use shared::runtime::program;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::check::{CheckSettings, check};
 use crate::client::{Gateway, GatewaySettings};
@@ -27,6 +30,9 @@ use crate::recording;
 use crate::target::{Target, write_all};
 use crate::way::{Encoding, Format, Http, Way};
 use crate::ways::check_ways;
+
+/// Threads for work that keeps one: a file is written, and lines for it are made.
+const BLOCKING: usize = 4;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -179,19 +185,42 @@ pub fn command() -> clap::Command {
 }
 
 /// Runs the program.
-pub async fn main() -> ExitCode {
-    let cli: Cli = match program::command_line() {
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli { command } = match program::command_line() {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    program::end(match cli.command {
-        Command::Generate(args) => run_generate(args).await,
-        Command::Check(args) => run_check(&args).await,
-        Command::Record(args) => run_record(&args).await,
-        Command::Run(args) => load::run(&args).await,
-        Command::Replay(args) => replay::replay(&args).await,
-        Command::Diff(args) => diff::diff(&args),
-    })
+    let runtime = command.runtime().context("the threads that the program needs cannot be started");
+    program::end(runtime.and_then(|runtime| runtime.block_on(command.run())))
+}
+
+impl Command {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Generate(args) => run_generate(args).await,
+            Self::Check(args) => run_check(&args).await,
+            Self::Record(args) => run_record(&args).await,
+            Self::Run(args) => load::run(&args).await,
+            Self::Replay(args) => replay::replay(&args).await,
+            Self::Diff(args) => diff::diff(&args),
+        }
+    }
+
+    fn runtime(&self) -> io::Result<Runtime> {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = match self {
+            Self::Run(args) => args.threads(),
+            Self::Replay(args) => args.threads(),
+            _ => cores,
+        };
+        let mut builder = match threads {
+            // Nobody waits for another thread to be woken, and what came is read before what it leads to is done.
+            1 => Builder::new_current_thread(),
+            _ => Builder::new_multi_thread(),
+        };
+        builder.worker_threads(threads).max_blocking_threads(cores.max(BLOCKING)).enable_all().build()
+    }
 }
 
 async fn run_generate(args: GenerateArgs) -> anyhow::Result<ExitCode> {

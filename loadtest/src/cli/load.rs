@@ -107,6 +107,9 @@ pub(super) struct GatewaysArgs {
     /// Format of the documents
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
+    /// Threads that ask: one tells times most exactly; more send more, where there are cores for them
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: u16,
 }
 
 #[derive(Debug, Args)]
@@ -147,6 +150,10 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 impl GatewaysArgs {
+    pub(super) fn threads(&self) -> usize {
+        self.threads.into()
+    }
+
     pub(super) fn gateways(&self) -> anyhow::Result<Vec<Gateway>> {
         let token = token(self.token_file.as_deref())?;
         if self.timeout.is_zero() {
@@ -170,6 +177,7 @@ impl GatewaysArgs {
         settings.insert("url".to_owned(), self.url.join(" "));
         settings.insert("way".to_owned(), way.to_string());
         settings.insert("timeout".to_owned(), text(self.timeout));
+        settings.insert("threads".to_owned(), self.threads.to_string());
     }
 }
 
@@ -178,6 +186,10 @@ pub(super) fn text(time: Duration) -> String {
 }
 
 impl RunArgs {
+    pub(super) fn threads(&self) -> usize {
+        self.gateways.threads()
+    }
+
     fn pattern(&self) -> Pattern {
         let (over, seed) = (self.duration, self.seed);
         match self.rate {

@@ -79,6 +79,10 @@ pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl ReplayArgs {
+    pub(super) fn threads(&self) -> usize {
+        self.gateways.threads()
+    }
+
     fn settings(&self) -> BTreeMap<String, String> {
         let logs: Vec<String> = self.logs.iter().map(|path| path.display().to_string()).collect();
         let own = [

@@ -75,7 +75,7 @@ impl Shooter {
         let (outcome, bytes) = answer.as_ref().map_or((None, 0), |answer| {
             (answer.x_cache.as_deref().map(Outcome::from_header), answer.body.len() as u64)
         });
-        let failure = self.failure(ask, answer, newest);
+        let failure = self.failure(ask, answer, newest).await;
         self.recorder.add(Sample {
             kind: ask.kind,
             gateway: self.number,
@@ -97,7 +97,7 @@ impl Shooter {
     }
 
     /// What is wrong with an answer to what was asked when `newest` was the newest day that was known.
-    fn failure(
+    async fn failure(
         &self,
         ask: &Ask,
         answer: Result<Answer, RequestError>,
@@ -107,7 +107,7 @@ impl Shooter {
         let success = if ask.wish.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
         match answer {
             Ok(answer) if answer.status == success => {
-                let (kind, told) = self.verifier.check(self.number, ask, &answer, newest).err()?;
+                let (kind, told) = self.verifier.check(self.number, ask, &answer, newest).await.err()?;
                 let told = format!("{path}: {kind} from {}: {told}", self.gateway.base());
                 Some(Failure { kind: kind.to_owned(), told, wrong: true, timed: true })
             }

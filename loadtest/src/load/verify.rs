@@ -87,7 +87,7 @@ impl Verifier {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(
+    pub async fn check(
         &self,
         gateway: usize,
         ask: &Ask,
@@ -102,7 +102,7 @@ impl Verifier {
         let facts = match known {
             Some(facts) => facts,
             None => {
-                let facts = read(ask.kind, answer, self.way).map_err(|told| ("wrong form", told))?;
+                let facts = self.read(ask.kind, answer).await.map_err(|told| ("wrong form", told))?;
                 let mut state = self.state();
                 if state.bodies.len() < REMEMBERED {
                     state.bodies.insert((body, ask.kind), facts.clone());
@@ -146,6 +146,13 @@ impl Verifier {
                 Ok(())
             }
         }
+    }
+
+    /// What a body says. In a thread of its own: long documents would hold up those who ask.
+    async fn read(&self, kind: &'static str, answer: &Answer) -> Result<Facts, String> {
+        let (answer, way) = (answer.clone(), self.way);
+        let reading = tokio::task::spawn_blocking(move || read(kind, &answer, way)).await;
+        reading.map_err(|error| format!("the body could not be read: {error}"))?
     }
 }
 
@@ -201,55 +208,57 @@ mod tests {
         Verifier::new(Way { encoding: Encoding::Gzip, ..Way::default() })
     }
 
-    #[test]
-    fn data_never_go_back() {
+    #[tokio::test]
+    async fn data_never_go_back() {
         let (verifier, ask) = (verifier(), Ask::new("/v1/metrics/trend"));
         let of = |day: &str| answer(r#"{"buckets":[]}"#, day, day, false);
         let (first, second) = (of("2026-03-07"), of("2026-03-08"));
         let early = verifier.newest(0, &ask);
-        assert_eq!(verifier.check(0, &ask, &second, early), Ok(()));
+        assert_eq!(verifier.check(0, &ask, &second, early).await, Ok(()));
         // It was asked before the newer one was there, or of another gateway.
-        assert_eq!(verifier.check(0, &ask, &first, early), Ok(()));
-        assert_eq!(verifier.check(1, &ask, &first, verifier.newest(1, &ask)), Ok(()));
-        let wrong = verifier.check(0, &ask, &first, verifier.newest(0, &ask)).unwrap_err();
+        assert_eq!(verifier.check(0, &ask, &first, early).await, Ok(()));
+        assert_eq!(verifier.check(1, &ask, &first, verifier.newest(1, &ask)).await, Ok(()));
+        let wrong = verifier.check(0, &ask, &first, verifier.newest(0, &ask)).await.unwrap_err();
         assert_eq!(wrong.0, "as_of went back", "{wrong:?}");
     }
 
-    #[test]
-    fn one_data_version_is_one_document_from_every_gateway() {
+    #[tokio::test]
+    async fn one_data_version_is_one_document_from_every_gateway() {
         let (verifier, ask) = (verifier(), Ask::new("/v1/metrics/trend?stores=1"));
-        let check = |gateway, ask: &Ask, data, version, gzip| {
-            verifier.check(gateway, ask, &answer(data, "2026-03-07", version, gzip), None)
+        let check = async |gateway, ask: &Ask, data, version, gzip| {
+            verifier.check(gateway, ask, &answer(data, "2026-03-07", version, gzip), None).await
         };
         let data = r#"{"buckets":[1]}"#;
-        assert_eq!(check(0, &ask, data, "7", false), Ok(()));
-        assert_eq!(check(1, &ask, data, "7", true), Ok(()));
-        assert_eq!(check(1, &ask, r#"{"buckets":[2]}"#, "8", true), Ok(()));
+        assert_eq!(check(0, &ask, data, "7", false).await, Ok(()));
+        assert_eq!(check(1, &ask, data, "7", true).await, Ok(()));
+        assert_eq!(check(1, &ask, r#"{"buckets":[2]}"#, "8", true).await, Ok(()));
         assert_eq!(
-            check(0, &Ask::new("/v1/metrics/trend?stores=2"), r#"{"buckets":[2]}"#, "7", false),
+            check(0, &Ask::new("/v1/metrics/trend?stores=2"), r#"{"buckets":[2]}"#, "7", false).await,
             Ok(())
         );
         // A new day began, which the range does not have: same data, and another last day beside them.
         let next_day = answer(data, "2026-03-08", "7", false);
-        assert_eq!(verifier.check(0, &ask, &next_day, None), Ok(()));
-        let (kind, told) = check(1, &ask, r#"{"buckets":[2]}"#, "7", false).unwrap_err();
+        assert_eq!(verifier.check(0, &ask, &next_day, None).await, Ok(()));
+        let (kind, told) = check(1, &ask, r#"{"buckets":[2]}"#, "7", false).await.unwrap_err();
         assert_eq!((kind, told.contains("gateway 1")), ("documents differ", true), "{told}");
     }
 
-    #[test]
-    fn the_form_is_that_of_the_kind() {
-        let told = |path: &str, answer: &Answer| {
-            verifier().check(0, &Ask::new(path), answer, None).map_err(|(_, told)| told).unwrap_err()
+    #[tokio::test]
+    async fn the_form_is_that_of_the_kind() {
+        let told = async |path: &str, answer: &Answer| {
+            verifier().check(0, &Ask::new(path), answer, None).await.map_err(|(_, told)| told).unwrap_err()
         };
         let trend = answer(r#"{"buckets":[]}"#, "2026-03-07", "7", false);
-        assert!(told("/v1/stores", &trend).contains("no field `stores`"));
-        assert!(told("/v1/metrics/trend", &answer("[]", "2026-03-07", "7", false)).contains("`data`"));
-        assert!(told("/v1/metrics/trend", &answer(r#"{"buckets":[]}"#, "x", "7", false)).contains("as_of"));
+        assert!(told("/v1/stores", &trend).await.contains("no field `stores`"));
+        assert!(told("/v1/metrics/trend", &answer("[]", "2026-03-07", "7", false)).await.contains("`data`"));
+        assert!(
+            told("/v1/metrics/trend", &answer(r#"{"buckets":[]}"#, "x", "7", false)).await.contains("as_of")
+        );
         let html = Answer { content_type: Some("text/html".to_owned()), ..trend.clone() };
-        assert!(told("/v1/metrics/trend", &html).contains("text/html"));
+        assert!(told("/v1/metrics/trend", &html).await.contains("text/html"));
         let cut = Answer { body: trend.body.slice(..20), ..trend.clone() };
-        assert!(told("/v1/metrics/trend", &cut).contains("not JSON"));
+        assert!(told("/v1/metrics/trend", &cut).await.contains("not JSON"));
         // What is no question has no form.
-        assert_eq!(verifier().check(0, &Ask::new("/livez"), &cut, None), Ok(()));
+        assert_eq!(verifier().check(0, &Ask::new("/livez"), &cut, None).await, Ok(()));
     }
 }
