@@ -3,6 +3,10 @@
 Both have 50 connections whose users think for 25 ms in the mean between an answer and the next request, so the rate follows from
 that and is the same for both; wrk's own correction of latencies, which takes longer answers for omitted requests, then has nothing
 to correct. The server is nginx, with one answer at once and one after 5 to 45 ms.
+
+Of the answer at once, percentiles of 50 users are shown, not judged: wrk's timers have steps of a millisecond, so its requests come
+in bursts of two at this rate and wait for each other, as those of people, and of loadtest, do not. What each tool adds itself is
+seen with one user who does not think.
 """
 import contextlib
 import http.client
@@ -48,13 +52,13 @@ end
 """
 
 
-def wrk(url, script, think=THINK_MS, seconds=SECONDS):
+def wrk(url, script, think=THINK_MS, seconds=SECONDS, users=USERS):
     """Requests per second, and percentiles in milliseconds."""
     text = script.replace("THINK", str(think)) if think else script[script.index("function done"):]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(text)
         file.flush()
-        done = subprocess.run([program("wrk"), "-t1", f"-c{USERS}", f"-d{seconds}s", "-s", file.name, url],
+        done = subprocess.run([program("wrk"), "-t1", f"-c{users}", f"-d{seconds}s", "-s", file.name, url],
                               capture_output=True, text=True, timeout=seconds + 60)
     if done.returncode:
         sys.exit(f"error: wrk of {url} ended with {done.returncode}: {done.stderr[-500:]}")
@@ -78,12 +82,12 @@ def loadtest(folder, url, *options, seconds=SECONDS):
             **{p: percentiles[p] for p in SHOWN}}
 
 
-def agreement(bin_folder, url, rounds):
+def agreement(bin_folder, url, rounds, users, think):
     """Rounds of both in turn, of users who think and so ask at a rate that follows from it."""
-    users = ("--users", str(USERS), "--think", f"{THINK_MS}ms", "--encoding", "plain")
+    options = ("--users", str(users), "--think", f"{think}ms", "--encoding", "plain")
     found = {"wrk": [], "loadtest": []}
     for number in range(rounds):
-        both = [("wrk", lambda: wrk(url, SCRIPT)), ("loadtest", lambda: loadtest(bin_folder, url, *users))]
+        both = [("wrk", lambda: wrk(url, SCRIPT, think, users=users)), ("loadtest", lambda: loadtest(bin_folder, url, *options))]
         for name, measure in both[::-1 if number % 2 else 1]:
             found[name].append(measure())
     return found
@@ -163,11 +167,16 @@ def main():
     url = f"http://127.0.0.1:{port}"
     try:
         wait(lambda: answers(port), f"nginx, see {folder}/nginx.log", 20)
-        for name, path in (("constant reply, at once", "constant"), ("constant reply, after 5 to 45 ms", "slow")):
-            ratios = table(name, agreement(bin_folder, f"{url}/{path}", rounds))
+        crowd, alone, percentiles = (USERS, THINK_MS), (1, 0), tuple(f"p{p}" for p in SHOWN)
+        for name, path, (users, think), judged in (
+                ("after 5 to 45 ms, 50 users", "slow", crowd, ("rate", *percentiles)),
+                ("at once, 50 users", "constant", crowd, ("rate",)),
+                ("at once, 1 user, no pause", "constant", alone, percentiles)):
+            ratios = table(name, agreement(bin_folder, f"{url}/{path}", rounds, users, think))
             for figure, ratio in ratios.items():
-                off = round(abs(ratio - 1) * 100, 1)
-                goal(f"{path}_{'rate' if figure == 'rate' else f'p{figure}'}_off_percent", off, "<=", 15 if figure == "rate" else 10)
+                figure = figure if figure == "rate" else f"p{figure}"
+                if figure in judged:
+                    goal(f"{path}_{users}_{figure}_off_percent", round(abs(ratio - 1) * 100, 1), "<=", 15 if figure == "rate" else 10)
         opened, users, _ = stalls(bin_folder, f"{url}/constant", nginx)
         # A tenth of the requests are due in a stall; the last hundredth of all waits for at least nine tenths of it.
         goal("stall_open_p99_ms", round(opened[99]), ">=", STALL * 850)

@@ -1,7 +1,7 @@
 //! The closed loop: virtual users who ask, wait for the answer, think, and ask again. A slow gateway is asked less, as
 //! it is by people; what it costs to be asked at a fixed rate, only [`super::open`] shows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rand::rngs::SmallRng;
@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng as _};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Clock;
 use super::scenario::Sessions;
 use super::shot::Shooter;
 
@@ -35,7 +36,7 @@ pub async fn run(
     gateways: &[Shooter],
     stop: &CancellationToken,
 ) {
-    let mut users = JoinSet::new();
+    let (mut users, clock) = (JoinSet::new(), Clock::start());
     for (number, shooter) in (0..settings.users).zip(gateways.iter().cycle()) {
         let user = User {
             shooter: shooter.another(),
@@ -45,6 +46,7 @@ pub async fn run(
             ),
             think: settings.think,
             stop: stop.clone(),
+            clock: clock.clone(),
         };
         let share = number as f64 / settings.users.max(1) as f64;
         users.spawn(user.come(settings.ramp.mul_f64(share)));
@@ -58,6 +60,7 @@ struct User {
     random: SmallRng,
     think: Duration,
     stop: CancellationToken,
+    clock: Clock,
 }
 
 impl User {
@@ -77,8 +80,10 @@ impl User {
 
     async fn wait(&self, time: Duration) {
         if !time.is_zero() {
-            // Either is reason enough to go on.
-            let _ = tokio::time::timeout(time, self.stop.cancelled()).await;
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = self.clock.sleep_until(Instant::now() + time) => {}
+            }
         }
     }
 }

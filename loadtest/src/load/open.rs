@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Clock;
 use super::scenario::{Ask, Sessions};
 use super::shot::Shooter;
 
@@ -71,13 +72,13 @@ pub async fn run(
     stop: &CancellationToken,
 ) {
     let slots = Arc::new(Semaphore::new(limit));
-    let mut in_flight = JoinSet::new();
+    let (mut in_flight, clock) = (JoinSet::new(), Clock::start());
     for (number, (Arrival { at, ask }, shooter)) in arrivals.zip(gateways.iter().cycle()).enumerate() {
         let due = shooter.recorder().started() + at;
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            () = tokio::time::sleep_until(due.into()) => {}
+            () = clock.sleep_until(due) => {}
         }
         match Arc::clone(&slots).try_acquire_owned() {
             Ok(slot) => {
