@@ -82,7 +82,8 @@ impl Page {
     /// When it does not come.
     pub async fn downloaded(&self, name: &str) -> Vec<u8> {
         let file = self.downloads.join(name);
-        if !holds_within(LIMIT, &mut async || file.is_file()).await {
+        // The file alone says nothing: it is there, and empty, when its name is chosen.
+        if !holds_within(LIMIT, &mut async || self.record.has_downloaded(name)).await {
             self.fail(&format!("{name}: not downloaded within {LIMIT:?}")).await;
         }
         std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))

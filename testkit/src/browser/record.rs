@@ -79,6 +79,9 @@ struct State {
     /// Documents that were loaded with everything they refer to: how many in the page itself, and which anywhere.
     loads: u64,
     loaded: HashSet<String>,
+    /// Names of files that are being downloaded, by number, and of those that are complete.
+    downloading: HashMap<String, String>,
+    downloaded: HashSet<String>,
 }
 
 impl Record {
@@ -92,6 +95,10 @@ impl Record {
 
     pub(super) fn has_loaded(&self, loader: &str) -> bool {
         lock(&self.state).loaded.contains(loader)
+    }
+
+    pub(super) fn has_downloaded(&self, name: &str) -> bool {
+        lock(&self.state).downloaded.contains(name)
     }
 
     pub(super) fn loads(&self) -> u64 {
@@ -112,6 +119,13 @@ impl Record {
             "Page.loadEventFired" => state.loads += 1,
             "Page.lifecycleEvent" if params["name"] == "load" => {
                 state.loaded.insert(text(&params["loaderId"]));
+            }
+            "Page.downloadWillBegin" => {
+                state.downloading.insert(text(&params["guid"]), text(&params["suggestedFilename"]));
+            }
+            "Page.downloadProgress" if params["state"] == "completed" => {
+                let name = state.downloading.remove(&text(&params["guid"]));
+                state.downloaded.extend(name);
             }
             "Runtime.consoleAPICalled" => state.faults.extend(said(params)),
             "Runtime.exceptionThrown" => state.faults.push(thrown(&params["exceptionDetails"])),
