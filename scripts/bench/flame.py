@@ -110,6 +110,7 @@ def main():
     options = parser.parse_args()
     if not 1 <= options.seconds <= 120:
         parser.error(f"--seconds {options.seconds}: 1 to 120")
+    os.makedirs(options.out, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     programs = {name: f"{options.bin}/{name}" for name in ("loadtest", "warmer", "gateway")}
     folder = tempfile.mkdtemp(prefix="hotshelf-flame-", dir=os.environ.get("TMPDIR", "/tmp"))
