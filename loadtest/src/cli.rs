@@ -31,7 +31,7 @@ use crate::target::{Target, write_all};
 use crate::way::{Encoding, Format, Http, Way};
 use crate::ways::check_ways;
 
-/// Threads for work that keeps one: a file is written, and lines for it are made.
+/// Threads, or one for each core, for work that keeps one: documents are read, a file is written, lines for it are made.
 const BLOCKING: usize = 4;
 
 #[derive(Debug, Parser)]
