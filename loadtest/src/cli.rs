@@ -210,8 +210,8 @@ impl Command {
     fn runtime(&self) -> io::Result<Runtime> {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let threads = match self {
-            Self::Run(args) => args.threads(),
-            Self::Replay(args) => args.threads(),
+            Self::Run(args) => args.gateways.threads.into(),
+            Self::Replay(args) => args.gateways.threads.into(),
             _ => cores,
         };
         let mut builder = match threads {

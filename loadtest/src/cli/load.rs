@@ -79,7 +79,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
-    gateways: GatewaysArgs,
+    pub(super) gateways: GatewaysArgs,
     #[command(flatten)]
     report: ReportArgs,
 }
@@ -109,7 +109,7 @@ pub(super) struct GatewaysArgs {
     format: Format,
     /// Threads that ask: one tells times most exactly; more send more, where there are cores for them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
-    threads: u16,
+    pub(super) threads: u16,
 }
 
 #[derive(Debug, Args)]
@@ -150,10 +150,6 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 impl GatewaysArgs {
-    pub(super) fn threads(&self) -> usize {
-        self.threads.into()
-    }
-
     pub(super) fn gateways(&self) -> anyhow::Result<Vec<Gateway>> {
         let token = token(self.token_file.as_deref())?;
         if self.timeout.is_zero() {
@@ -186,10 +182,6 @@ pub(super) fn text(time: Duration) -> String {
 }
 
 impl RunArgs {
-    pub(super) fn threads(&self) -> usize {
-        self.gateways.threads()
-    }
-
     fn pattern(&self) -> Pattern {
         let (over, seed) = (self.duration, self.seed);
         match self.rate {

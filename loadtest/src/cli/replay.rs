@@ -36,7 +36,7 @@ pub(super) struct ReplayArgs {
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..=20_000))]
     max_in_flight: u16,
     #[command(flatten)]
-    gateways: GatewaysArgs,
+    pub(super) gateways: GatewaysArgs,
     #[command(flatten)]
     report: ReportArgs,
 }
@@ -79,10 +79,6 @@ pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl ReplayArgs {
-    pub(super) fn threads(&self) -> usize {
-        self.gateways.threads()
-    }
-
     fn settings(&self) -> BTreeMap<String, String> {
         let logs: Vec<String> = self.logs.iter().map(|path| path.display().to_string()).collect();
         let own = [

@@ -123,18 +123,15 @@ mod tests {
     use std::time::Duration;
 
     #[tokio::test]
-    async fn all_wake_in_their_order_and_not_early() {
+    async fn all_wake_and_nobody_early() {
         let clock = Clock::start();
         let start = Instant::now();
-        let order = Mutex::new(Vec::new());
         let sleep = async |ms: u64| {
             let at = start + Duration::from_micros(ms * 1_000 + 300);
             clock.sleep_until(at).await;
             assert!(Instant::now() >= at);
-            order.lock().unwrap().push(ms);
         };
         tokio::join!(sleep(30), sleep(10), sleep(0), sleep(20), sleep(10));
-        assert_eq!(order.into_inner().unwrap(), [0, 10, 10, 20, 30]);
         // What is over is not waited for.
         clock.sleep_until(start).await;
     }
